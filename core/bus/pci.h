@@ -13,9 +13,9 @@
 #include "hv/hv.h"
 #include "util/error.h"
 
-#define PCI_N_BARS	  6
-#define PCI_MSIX_MAX	  2048
-#define PCI_NO_VECTOR	  0xffff
+#define PCI_N_BARS    6
+#define PCI_MSIX_MAX  2048
+#define PCI_NO_VECTOR 0xffff
 
 #define PCI_BAR_64BIT	 (1u << 0)
 #define PCI_BAR_PREFETCH (1u << 1)
@@ -26,9 +26,9 @@ struct pci_window {
 	uint64_t base, len;
 };
 struct pci_root_config {
-	struct hv_vm *hv; /* NULL in tests: no interrupts, no ioeventfds */
-	struct bus *mmio, *pio;
-	uint64_t ecam_base; /* 256 buses of 1 MiB; 0: none */
+	struct hv_vm *hv;	/* NULL in tests: no interrupts, no ioeventfds */
+	struct bus *mmio, *pio; /* pio NULL: no ports, no CF8/CFC */
+	uint64_t ecam_base;	/* 256 buses of 1 MiB; 0: none */
 	struct pci_window io, mem32, mem32_prefetch, mem64;
 };
 
@@ -44,10 +44,12 @@ struct pci_bar_desc {
 
 struct pci_fn_ops {
 	/* [vcpu] Optional hook for configuration bytes of a capability with a @hooked body: called
-	 * before a read is answered from, and after a write went into, the function's bytes. */
+	 * before a read is answered from, and after a write went into, the function's bytes. They
+	 * run one at a time under the root's lock: pci_config() and pci_msix_*() are all they may
+	 * call of these functions. */
 	void (*config_read)(void *opaque, uint16_t offset, uint32_t size);
 	void (*config_write)(void *opaque, uint16_t offset, uint32_t size);
-	/* [any] MSI-X vector (un)masked or (dis)abled; optional. */
+	/* [any] MSI-X vector (un)masked or (dis)abled; optional. May call what the hooks may. */
 	void (*vector_changed)(void *opaque, uint16_t vector);
 };
 
@@ -64,18 +66,20 @@ struct pci_fn_desc {
 	void *opaque;
 };
 
+/* Also sets the layout hooks of both buses to pci_sync(). */
 int pci_root_new(const struct pci_root_config *config, struct pci_root **ret_root,
 		 struct error *err);
-void pci_root_free(struct pci_root *root);
+void pci_root_free(struct pci_root *root); /* with the functions that are left; NULL is fine */
 
 /* [main] Next free slot (function 0), or a fixed place: @bdf -1 or bus << 8 | slot << 3 | fn.
  * Functions other than 0 make function 0 multi-function. */
-int pci_add(struct pci_root *root, int bdf, const struct pci_fn_desc *desc,
-	    struct pci_fn **ret_fn, struct error *err);
+int pci_add(struct pci_root *root, int bdf, const struct pci_fn_desc *desc, struct pci_fn **ret_fn,
+	    struct error *err);
 void pci_remove(struct pci_fn *fn);
 
 /* [main] Capability @id with @len bytes of body behind the two header bytes; @writable is a mask of
- * the body's bits that the guest may change (NULL: none). Returns the offset of the capability. */
+ * the body's bits that the guest may change (NULL: none). Returns the offset of the capability or
+ * -ENOSPC. */
 int pci_add_capability(struct pci_fn *fn, uint8_t id, const void *body, const void *writable,
 		       uint32_t len, bool hooked);
 /* The function's own copy of configuration space: little endian. */
