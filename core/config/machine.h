@@ -32,7 +32,7 @@ struct machine_config {
 	struct mem_config memory; /* .path owned too */
 	struct cpu_topology cpu;
 	enum machine_action on_reset, on_panic, on_crash;
-	uint32_t grace_s; /* seconds that a guest has to power down when asked */
+	uint32_t grace_s;	       /* seconds that a guest has to power down when asked */
 	struct device_config *devices; /* in the order in which they are created */
 	unsigned n_devices;
 	struct objects *objects;
@@ -42,6 +42,11 @@ struct machine_config {
 /* One CPU, 1 GiB of anonymous memory, no payload, no devices. */
 int machine_config_init(struct machine_config *config);
 void machine_config_clear(struct machine_config *config);
+
+/* What --memory, --cpu and --hypervisor accept. */
+const struct param_table *machine_memory_table(void);
+const struct param_table *machine_cpu_table(void);
+const struct param_table *machine_hypervisor_table(void);
 
 /*
  * The values of --memory, --cpu and --hypervisor. What is not given keeps its default; CPU counts

@@ -19,6 +19,10 @@ struct param_table {
 /* Row @index, copied into *@ret_row. */
 void param_table_row(const struct param_table *table, uint32_t index, struct alcor_param *ret_row);
 
+/* A bound of a U64 or SIZE row as users write it; returns @ret_text. */
+const char *param_bound_text(const struct alcor_param *row, uint64_t bound,
+			     char ret_text[VALUE_SIZE_TEXT]);
+
 /*
  * Parses @text (may be empty). Keys of @common (may be NULL) are accepted beside those of @table.
  * Errors name the key, the column and, for an unknown key, the nearest right ones; a duplicate of a
@@ -29,6 +33,12 @@ int params_parse(const char *what, const char *text, size_t base, const struct p
 		 const struct param_table *common, const struct objects *objects,
 		 struct params **ret_params, struct error *err);
 void params_free(struct params *params); /* NULL is fine */
+
+static inline void params_cleanup(struct params **params)
+{
+	params_free(*params);
+}
+#define CLEANUP_PARAMS __attribute__((cleanup(params_cleanup)))
 
 /* As in <alcor/cfg.h>; a key of no table, or of another type, gives 0 or NULL. */
 bool params_given(const struct params *params, const char *key); /* not by default */

@@ -7,6 +7,7 @@
 
 /* Fills @ret_text with "; did you mean 'x' or 'y'?" (at most three of @words, distance at most 1 for
  * words up to four characters, else 2), or with "" when none is near. */
-void suggest(const char *word, const char *const *words, size_t n_words, char *ret_text, size_t len);
+void suggest(const char *word, const char *const *words, size_t n_words, char *ret_text,
+	     size_t len);
 
 #endif

@@ -35,9 +35,9 @@ int value_deref_list(const char *text, const struct objects *objects, const char
 		     struct error *err);
 
 struct value_item {
-	char *key;	 /* NULL: positional */
-	char *value;	 /* unquoted, objects replaced */
-	size_t key_pos;	 /* 1-based columns in the text, for messages */
+	char *key;	/* NULL: positional */
+	char *value;	/* unquoted, objects replaced */
+	size_t key_pos; /* 1-based columns in the text, for messages */
 	size_t value_pos;
 	bool from_object; /* @value is an object's text */
 };
@@ -56,6 +56,9 @@ void value_list_clear(struct value_list *list);
 int value_bool(const char *text, bool *ret_value, struct error *err);
 /* Decimal, 0x, 0o, 0b, and one suffix k m g t (either case) = binary multiples. */
 int value_u64(const char *text, uint64_t *ret_value, struct error *err);
+/* @value with the largest suffix that keeps it whole ("512M"); returns @ret_text. */
+#define VALUE_SIZE_TEXT 24
+const char *value_size_text(uint64_t value, char ret_text[VALUE_SIZE_TEXT]);
 int value_mac(const char *text, uint8_t ret_mac[6], struct error *err);
 
 #endif
