@@ -18,8 +18,8 @@ int payload_file_open(const char *path, struct payload_file *ret_file, struct er
 void payload_file_close(struct payload_file *file);
 
 /* Exactly @len bytes from @offset; -EINVAL with a text when the file ends before. */
-int payload_file_read(const struct payload_file *file, uint64_t offset, void *ret_buf,
-		      uint64_t len, struct error *err);
+int payload_file_read(const struct payload_file *file, uint64_t offset, void *ret_buf, uint64_t len,
+		      struct error *err);
 /* The same into guest memory at @gpa. */
 int payload_file_load(const struct payload_file *file, uint64_t offset, uint64_t len,
 		      const struct mem *mem, uint64_t gpa, struct error *err);

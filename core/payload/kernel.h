@@ -58,7 +58,7 @@ struct kernel {
 /* All that start() needs. */
 struct kernel_boot {
 	const struct payload_env *env;
-	const char *cmdline; /* not NULL */
+	const char *cmdline;	     /* not NULL */
 	uint64_t initrd, initrd_len; /* len 0: none */
 	uint64_t entry;		     /* from load() */
 };
@@ -70,8 +70,8 @@ int linux_start(const struct kernel *kernel, const struct kernel_boot *boot,
 		struct hv_x86_start *ret_start);
 
 int pvh_parse(struct kernel *kernel, struct error *err);
-int pvh_load(const struct kernel *kernel, struct space *space, struct mem *mem,
-	     uint64_t *ret_entry, struct error *err);
+int pvh_load(const struct kernel *kernel, struct space *space, struct mem *mem, uint64_t *ret_entry,
+	     struct error *err);
 int pvh_start(const struct kernel_boot *boot, struct hv_x86_start *ret_start);
 
 /* XEN_ELFNOTE_PHYS32_ENTRY of a note segment or section; -ENOENT. */
