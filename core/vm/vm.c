@@ -156,6 +156,11 @@ void vm_add_device(struct vm *vm, struct vm_device *dev)
 	vm->devices = dev;
 }
 
+struct vm_device *vm_devices(struct vm *vm)
+{
+	return vm->devices;
+}
+
 struct hv_vm *vm_hv(struct vm *vm)
 {
 	return vm->hv;

@@ -45,6 +45,8 @@ void vm_free(struct vm *vm);
 
 /* [main] The VM owns @dev from here on. */
 void vm_add_device(struct vm *vm, struct vm_device *dev);
+/* [main] The latest first. */
+struct vm_device *vm_devices(struct vm *vm);
 
 /* [main] Loads the payload, starts everything, serves until the end. On an error of alcor's the
  * result is negative and *@ret_status untouched. */

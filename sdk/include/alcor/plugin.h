@@ -174,7 +174,8 @@ const struct alcor_plugin *alcor_plugin_entry_1(void);
 #define ALCOR_PLUGIN_EXPORT __attribute__((visibility("default")))
 
 /*
- * The ELF note: owner "alcor", type 1, a description of "key=value" strings, each ended by a NUL.
+ * The ELF note: owner "alcor", type 1, a description of "key=value" strings, each ended by a NUL;
+ * more NULs at the end are padding.
  * Keys: name, version, license, abi, claim (CLASS/KEYWORD, once a claim), needs (what it wants from
  * the host's system: fs.read fs.write net.tap net.socket vhost vfio thread exec; once each).
  * Bounded: 4096 bytes, 64 entries. Must agree with the descriptor. Write it once, at file level:
@@ -189,9 +190,10 @@ const struct alcor_plugin *alcor_plugin_entry_1(void);
 	static const struct {                                                                    \
 		uint32_t namesz, descsz, type;                                                   \
 		char owner[8];                                                                   \
-		char desc[(sizeof(text) + 2) / 4 * 4];                                           \
+		char desc[(sizeof(text) + 3) / 4 * 4];                                           \
 	} alcor_plugin_note __attribute__((used, retain, aligned(4), section(".note.alcor"))) = { \
-		sizeof(ALCOR_NOTE_OWNER), sizeof(text) - 1, ALCOR_NOTE_TYPE, ALCOR_NOTE_OWNER, text \
+		sizeof(ALCOR_NOTE_OWNER), (sizeof(text) + 3) / 4 * 4, ALCOR_NOTE_TYPE,           \
+		ALCOR_NOTE_OWNER, text                                                           \
 	}
 
 /* [any] The service table @id, or NULL. */

@@ -29,6 +29,7 @@ struct alcor_vreq {
 	uint64_t out_len, in_len; /* sums as popped, bytes */
 };
 
+/* queue and queue_stop are mandatory. */
 struct alcor_virtio_ops {
 	uint32_t struct_size;
 	uint32_t reserved;
