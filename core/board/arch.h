@@ -29,8 +29,8 @@ int board_arch_memmap(const struct mem *mem, struct memmap_entry ret_map[BOARD_M
 int board_arch_add_host_bridge(struct board *board, struct error *err);
 int board_arch_add_registers(struct board *board, struct error *err);
 void board_arch_remove_registers(struct board *board);
-/* Firmware tables into guest memory; the address of their root. */
-int board_arch_load_tables(struct board *board, uint64_t *ret_root, struct error *err);
+/* Firmware tables, and what else firmware would leave, into guest memory; the tables' root. */
+int board_arch_load_firmware(struct board *board, uint64_t *ret_root, struct error *err);
 int board_arch_reset(struct board *board);
 
 #endif

@@ -9,11 +9,6 @@
 
 #define TEST_PHYS_BITS 40 /* without a hypervisor */
 
-static void board_sync(void *pci)
-{
-	pci_sync(pci);
-}
-
 static int board_init(struct board *board, struct error *err)
 {
 	const struct board_config *config = &board->config;
@@ -30,9 +25,6 @@ static int board_init(struct board *board, struct error *err)
 	r = pci_root_new(pci, &board->pci, err);
 	if (r)
 		return r;
-	/* Configuration space is reached through both. */
-	bus_set_layout_hook(config->mmio, board_sync, board->pci);
-	bus_set_layout_hook(config->pio, board_sync, board->pci);
 	r = board_arch_add_host_bridge(board, err);
 	if (!r)
 		r = board_arch_add_registers(board, err);
@@ -65,11 +57,7 @@ void board_free(struct board *board)
 		board_arch_remove_registers(board);
 	if (board->host_bridge)
 		pci_remove(board->host_bridge);
-	if (board->pci) {
-		bus_set_layout_hook(board->config.mmio, NULL, NULL);
-		bus_set_layout_hook(board->config.pio, NULL, NULL);
-		pci_root_free(board->pci);
-	}
+	pci_root_free(board->pci);
 	free(board);
 }
 
@@ -99,7 +87,7 @@ int board_load(struct board *board, const struct payload_config *payload, struct
 	r = pci_assign(board->pci, err);
 	if (r)
 		return r;
-	r = board_arch_load_tables(board, &env.rsdp, err);
+	r = board_arch_load_firmware(board, &env.rsdp, err);
 	if (r)
 		return r;
 	r = board_arch_memmap(board->config.mem, map, &env.n_map);

@@ -88,7 +88,26 @@ void board_arch_remove_registers(struct board *board)
 	bus_remove(board->config.pio, X86_PORT_SLEEP_CONTROL);
 }
 
-int board_arch_load_tables(struct board *board, uint64_t *ret_root, struct error *err)
+/* Linux on a hardware-reduced machine resets through EFI and, where that is missing, jumps to the
+ * reset vector in real mode. What waits there writes the reset register. */
+static int load_reset_code(struct mem *mem)
+{
+	static const uint8_t code[] = {
+		0xba,
+		X86_PORT_RESET & 0xff,
+		X86_PORT_RESET >> 8, /* mov dx, imm16 */
+		0xb0,
+		X86_RESET_VALUE, /* mov al, imm8 */
+		0xee,		 /* out dx, al */
+		0xf4,		 /* hlt */
+		0xeb,
+		0xfd, /* jmp to the hlt */
+	};
+
+	return mem_write(mem, X86_RESET_VECTOR, code, sizeof(code));
+}
+
+int board_arch_load_firmware(struct board *board, uint64_t *ret_root, struct error *err)
 {
 	const uint32_t n_cpus = board->config.cpu.count;
 	CLEANUP_FREE uint32_t *ids = calloc(n_cpus, sizeof(*ids));
@@ -107,9 +126,11 @@ int board_arch_load_tables(struct board *board, uint64_t *ret_root, struct error
 		return error_errno(err, -ENOMEM, "ACPI tables");
 	for (i = 0; i < n_cpus; i++)
 		ids[i] = board_vcpu_id(board, i);
-	r = acpi_build(&machine, X86_ACPI, X86_HOLE_END - X86_ACPI, &aml, err);
+	r = acpi_build(&machine, X86_ACPI, X86_RESET_VECTOR - X86_ACPI, &aml, err);
 	if (!r) {
 		r = mem_write(board->config.mem, X86_ACPI, aml.data, aml.len);
+		if (!r)
+			r = load_reset_code(board->config.mem);
 		if (r)
 			error_errno(err, r, "ACPI tables");
 	}

@@ -16,9 +16,10 @@
 #define X86_PCI_IO	   0x1000
 #define X86_PCI_IO_LEN	   0xf000
 
-#define X86_HOLE     0xa0000ull /* RAM that the guest may not use, up to 1 MiB */
-#define X86_ACPI     0xe0000ull
-#define X86_HOLE_END 0x100000ull
+#define X86_HOLE	 0xa0000ull /* RAM that the guest may not use, up to 1 MiB */
+#define X86_ACPI	 0xe0000ull
+#define X86_RESET_VECTOR 0xffff0ull
+#define X86_HOLE_END	 0x100000ull
 
 /* Platform registers of hardware-reduced ACPI (4.8.3.7, 4.8.3.6). */
 #define X86_PORT_SLEEP_CONTROL 0x600

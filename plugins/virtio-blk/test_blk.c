@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests, well-formed and not. */
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -62,6 +63,22 @@ static void test_read_and_write(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_IN, IMAGE_SIZE / 512 - 1, buf, 512), VIRTIO_BLK_S_OK);
 	check_image(IMAGE_SIZE - 512, buf, 512);
 	assert_int_equal(request(VIRTIO_BLK_T_IN, IMAGE_SIZE / 512, buf, 0), VIRTIO_BLK_S_OK);
+}
+
+/* A device without work leaves its loop asleep. */
+static void test_idle(void **state)
+{
+	struct virtio_blk_discard_write_zeroes segment = { .num_sectors = htole32(8) };
+	uint8_t buf[512];
+	struct pollfd loop;
+
+	start(state, "");
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, buf, sizeof(buf)), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(VIRTIO_BLK_T_WRITE_ZEROES, 0, &segment, 16), VIRTIO_BLK_S_OK);
+	for (unsigned i = 0; i < 4; i++)
+		alcor_fake_turn(fake, 0);
+	loop = (struct pollfd){ .fd = fake->epoll_fd, .events = POLLIN };
+	assert_int_equal(poll(&loop, 1, 20), 0);
 }
 
 static void test_serial(void **state)
@@ -415,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_description),
 		BOTH(test_read_and_write),
+		BOTH(test_idle),
 		BOTH(test_serial),
 		BOTH(test_flush_reaches_the_medium),
 		BOTH(test_without_flush_writes_are_stable),

@@ -253,6 +253,8 @@ static void op_desc(struct fuzz *fuzz)
 		desc.addr |= (uint64_t)take_bytes(fuzz, 4) << 32;
 	if (shape & 0x40)
 		desc.len |= take_bytes(fuzz, 4);
+	if (shape & 0x80)
+		id |= (uint16_t)(take_bytes(fuzz, 1) << 8);
 	add_desc(fuzz, queue, id, desc);
 }
 

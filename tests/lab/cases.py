@@ -9,7 +9,7 @@ import time
 
 from vmm import Failed
 
-BOOT = 60  # seconds that a boot and a short test may take under TCG
+BOOT = 100  # seconds that a boot and a short test may take under TCG
 MIB = 1 << 20
 
 CASES = {}

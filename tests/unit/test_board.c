@@ -275,6 +275,8 @@ static void test_load_leaves_all_that_a_kernel_looks_for(void **state)
 	tables = mem_ptr(m->f->mem, 0xe0000, 0x20000);
 	assert_memory_equal(tables, "RSD PTR ", 8);
 	assert_non_null(memmem(tables, 0x20000, "COM1", 4));
+	/* A jump to the reset vector resets: mov dx, 0x604; mov al, 0x72; out dx, al. */
+	assert_memory_equal(tables + 0x1fff0, "\xba\x04\x06\xb0\x72\xee", 6);
 }
 
 static void test_load_tells_what_the_payload_says(void **state)
@@ -293,6 +295,7 @@ static void test_cpus(void **state)
 	assert_int_equal(board_vcpu_id(m->board, 5), 5);
 	assert_int_equal(board_vcpu_init(m->board, NULL, 4, &m->f->err), 0);
 	assert_int_equal(hv.apic_id, 4);
+	assert_int_equal(board_load(m->board, &m->f->config, &m->f->err), 0);
 	assert_int_equal(board_vcpu_start(m->board, NULL, 1), 0);
 	assert_int_equal(hv.start.mode, HV_X86_WAIT_SIPI);
 }
@@ -319,14 +322,14 @@ static void test_reset_includes_interrupt_controllers(void **state)
 
 static uint64_t conflict_read(void *opaque, uint64_t offset, uint32_t size)
 {
-	return 0;
+	return 0x77;
 }
 
 /* A board that cannot be finished leaves nothing behind. */
 static void test_conflict_undoes_the_board(void **state)
 {
 	static const struct bus_ops ops = { conflict_read, bar_write };
-	const struct bus_region region = { 0x603, 4, &ops, NULL, "somebody" };
+	const struct bus_region region = { 0x600, 8, &ops, NULL, "somebody" };
 	struct machine *m = *state;
 	struct board_config config = {
 		.mem = m->f->mem,
@@ -335,9 +338,12 @@ static void test_conflict_undoes_the_board(void **state)
 		.opaque = m,
 	};
 	struct board *board = NULL;
+	struct bus_reader *reader;
 	struct bus *pio, *mmio;
+	uint8_t value;
 
 	assert_int_equal(bus_new(0x10000, &pio), 0);
+	assert_int_equal(bus_reader_add(pio, &reader), 0);
 	assert_int_equal(bus_new(0, &mmio), 0);
 	config.pio = pio;
 	config.mmio = mmio;
@@ -345,10 +351,13 @@ static void test_conflict_undoes_the_board(void **state)
 	assert_int_equal(board_new(&config, &board, &m->f->err), -EBUSY);
 	assert_null(board);
 	assert_non_null(strstr(m->f->err.text, "somebody"));
-	bus_remove(pio, 0x603);
+	bus_read(pio, reader, 0x600, 1, &value);
+	assert_int_equal(value, 0x77);
+	bus_remove(pio, 0x600);
 	assert_int_equal(board_new(&config, &board, &m->f->err), 0);
 	board_free(board);
 	board_free(NULL);
+	bus_reader_remove(pio, reader);
 	bus_free(pio);
 	bus_free(mmio);
 }

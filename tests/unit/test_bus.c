@@ -237,8 +237,8 @@ static void test_layout_hook_may_change_the_bus(void **state)
 
 /* --- many threads --- */
 
-#define N_VCPUS	  3
-#define N_MOVES	  400
+#define N_VCPUS	  2
+#define N_MOVES	  60
 #define MOVE_BASE 0x10000
 
 struct storm {

@@ -93,6 +93,9 @@ static void test_realize_fails(void **state)
 		assert_gone(f);
 	}
 	/* Words of create() are not those of realize(). */
+	script.create_words = "about create";
+	assert_int_equal(test_vm_add(&f->vm, &script_claim, "", &f->err), -EIO);
+	assert_string_equal(f->err.text, TEST_OPTION ": realize: Input/output error");
 	script.realize_words = "no room";
 	assert_int_equal(test_vm_add(&f->vm, &script_claim, "", &f->err), -EIO);
 	assert_string_equal(f->err.text, TEST_OPTION ": no room");

@@ -152,9 +152,9 @@ static int thing_create(struct alcor_dev *dev, void **ret_priv)
 	note('C');
 	script.dev = dev;
 	do_steps(script.create_steps);
+	*ret_priv = &script;
 	if (script.create_words)
 		return alcor_error(dev, script.create_result, "%s", script.create_words);
-	*ret_priv = &script;
 	return script.create_result;
 }
 

@@ -287,7 +287,7 @@ static void test_log(void **state)
 		lines += text[i] == '\n';
 	assert_int_equal(lines, 10);
 	assert_null(strchr(text, '\033'));
-	assert_non_null(strstr(text, "alcor: test0: bad?[2J?script_claim 9\n"));
+	assert_non_null(strstr(text, "alcor: test0: bad?[2J?thing 9\n"));
 	assert_null(strstr(text, "not shown"));
 }
 

@@ -199,6 +199,7 @@ static void test_broken_elf_files(void **state)
 	REFUSED(NO_NOTE, elf.notes.name[2] = 'm');
 	REFUSED(NO_NOTE, elf.phdrs[1].p_offset = UINT64_MAX - 3);
 	REFUSED(NO_NOTE, elf.phdrs[1].p_filesz = 0);
+	REFUSED(NO_NOTE, elf.phdrs[1].p_filesz--);
 	REFUSED("has its PVH entry at 0x102328, outside of its segments",
 		elf.notes.entry = 0x100000 + 9000);
 	REFUSED("has its PVH entry at 0x100100040, outside of its segments",

@@ -30,7 +30,7 @@ static uint64_t in_gpa(unsigned id)
 	return out_gpa(id) + 512;
 }
 
-/* Memory goes by place in @busy, for the id is known only afterwards. */
+/* Buffers are picked before rig_add() tells the id: @place_of remembers which. */
 static bool send(struct rig *rig, uint32_t number, uint8_t *places, uint16_t *n_places,
 		 uint8_t *place_of)
 {

@@ -680,8 +680,7 @@ static void test_broken_packed(void **state)
 	last_packed(&rig)[1] = (struct vring_packed_desc){ RIG_DATA, 4, 9, W };
 	expect_broken(&rig);
 
-	/* A chain that goes around the ring: all bits as in both rounds is not possible, so that
-	 * its end is where the availability ends. */
+	/* A ring full of descriptors that all go on. */
 	rig_open(&rig, &both[1]);
 	rig_start(&rig);
 	send_n(&rig, 16);

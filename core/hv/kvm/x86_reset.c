@@ -97,6 +97,17 @@ static void fill_regs(const struct hv_x86_start *start, struct kvm_regs *r)
 	r->rsp = start->rsp;
 }
 
+static void set_msr(struct hv_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	_Alignas(struct kvm_msrs) uint8_t
+		bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
+	struct kvm_msrs *one = (struct kvm_msrs *)bytes;
+
+	one->nmsrs = 1;
+	one->entries[0] = (struct kvm_msr_entry){ .index = index, .data = value };
+	kvm_ioctl(vcpu->fd, KVM_SET_MSRS, one);
+}
+
 /* MSRs that survive INIT or point into guest memory. A CPU that lacks one refuses it alone. */
 static void reset_msrs(struct hv_vcpu *vcpu)
 {
@@ -122,15 +133,8 @@ static void reset_msrs(struct hv_vcpu *vcpu)
 		{ 0x1a0, 1 },			      /* IA32_MISC_ENABLE: fast strings */
 	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++) {
-		struct {
-			struct kvm_msrs head;
-			struct kvm_msr_entry entry;
-		} one = { .head.nmsrs = 1,
-			  .entry = { .index = msrs[i].index, .data = msrs[i].value } };
-
-		kvm_ioctl(vcpu->fd, KVM_SET_MSRS, &one);
-	}
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)
+		set_msr(vcpu, msrs[i].index, msrs[i].value);
 }
 
 /* What a guest that ran may have left behind and the registers do not cover. */

@@ -27,10 +27,10 @@ struct table_pointer {
 } __attribute__((packed));
 
 extern uint64_t gdt_tss[2], pdpt[512];
-extern const char isr_stubs[], irq_stack_top[];
+extern const char isr_stubs[], irq_stack_top[], ring0_gate[];
 void isr_handle(struct frame *f);
 
-enum { EXTRA_PDS = 8, PAGE_2M = 0x87 };
+enum { EXTRA_PDS = 8, PAGE_2M = 0x87, VECTOR_UD = 6 };
 
 volatile uint32_t irq_count[VECTOR_END];
 volatile uint32_t ap_alive;
@@ -46,12 +46,11 @@ static void idt_fill(void)
 {
 	for (unsigned int v = 0; v < VECTOR_END; v++) {
 		uint64_t stub = (uint64_t)isr_stubs + v * 16;
-		uint16_t dpl = v == VECTOR_RING0 ? 3 : 0;
 
 		idt[v] = (struct gate){
 			.offset_low = stub,
 			.selector = 0x18,
-			.flags = 0x8e00 | dpl << 13,
+			.flags = 0x8e00,
 			.offset_mid = stub >> 16,
 		};
 	}
@@ -109,10 +108,11 @@ static void fault_handle(struct frame *f)
 
 void isr_handle(struct frame *f)
 {
-	if (f->vector < 32) {
-		fault_handle(f);
-	} else if (f->vector == VECTOR_RING0) {
+	if (f->vector == VECTOR_UD && f->rip == (uint64_t)ring0_gate) {
+		f->rip += 2;
 		f->rax = ((uint64_t(*)(uint64_t))f->rdi)(f->rsi);
+	} else if (f->vector < 32) {
+		fault_handle(f);
 	} else {
 		irq_count[f->vector]++;
 		apic_eoi();
@@ -128,14 +128,6 @@ void fault_arm(struct fault_context *ctx, struct fault *ret_fault)
 void fault_disarm(void)
 {
 	fault_ctx = NULL;
-}
-
-uint64_t ring0(uint64_t (*fn)(uint64_t), uint64_t arg)
-{
-	uint64_t ret;
-
-	__asm__ volatile("int $0x40" : "=a"(ret) : "D"(fn), "S"(arg) : "memory");
-	return ret;
 }
 
 static uint64_t msr_read0(uint64_t msr)

@@ -9,7 +9,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Vectors a guest may use for its own interrupts; the stubs end at VECTOR_END. */
-enum { VECTOR_RING0 = 0x40, VECTOR_FIRST = 0x41, VECTOR_END = 0x60 };
+enum { VECTOR_FIRST = 0x40, VECTOR_END = 0x60 };
 
 struct fault_context {
 	uint64_t rip, rsp, rbx, rbp, r12, r13, r14, r15;

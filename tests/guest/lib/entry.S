@@ -162,6 +162,16 @@ isr_common:
 	add $16, %rsp
 	iretq
 
+	/*
+	 * uint64_t ring0(fn, arg): the #UD handler knows this place. Not every KVM that emulates
+	 * ring 0 knows INT and SYSCALL, but each delivers #UD.
+	 */
+	.globl ring0, ring0_gate
+ring0:
+ring0_gate:
+	ud2
+	ret
+
 	/* int fault_guard(struct fault_context *): 0 now, 1 when an exception came back here. */
 	.globl fault_guard
 fault_guard:
