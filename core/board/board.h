@@ -42,7 +42,8 @@ struct pci_root *board_pci(struct board *board);
 /* [main] */
 int board_add_acpi_node(struct board *board, const struct alcor_acpi_node *node);
 
-/* [main] All devices are there: firmware tables and payload into guest memory. Boot and reset. */
+/* [main] All devices are there: addresses for BARs, firmware tables and payload into guest memory.
+ * Boot and reset; RAM need not be zero. */
 int board_load(struct board *board, const struct payload_config *payload, struct error *err);
 
 /* On the vCPU's thread, once: identity (CPUID with topology). */

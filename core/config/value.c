@@ -224,7 +224,7 @@ int value_mac(const char *text, uint8_t ret_mac[6], struct error *err)
 	for (unsigned i = 0; i < 6; i++) {
 		unsigned value = digit(*p);
 
-		if (value > 15 || (i > 0 && p[-1] != ':'))
+		if (value > 15)
 			goto bad;
 		if (digit(*++p) < 16)
 			value = value * 16 + digit(*p++);

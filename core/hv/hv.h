@@ -58,8 +58,8 @@ void hv_vcpu_destroy(struct hv_vcpu *vcpu); /* NULL is fine */
 enum hv_exit_reason {
 	HV_EXIT_PIO,
 	HV_EXIT_MMIO,
-	HV_EXIT_INTR,	      /* kicked, or a signal: look at requests, run again */
-	HV_EXIT_SHUTDOWN,     /* triple fault */
+	HV_EXIT_INTR,		/* kicked, or a signal: look at requests, run again */
+	HV_EXIT_SHUTDOWN,	/* triple fault */
 	HV_EXIT_EVENT_POWEROFF, /* the hypervisor's own power-off event (PSCI) */
 	HV_EXIT_EVENT_RESET,
 	HV_EXIT_INTERNAL_ERROR, /* the hypervisor cannot go on; hv_vcpu_dump() says more */

@@ -32,7 +32,8 @@ struct payload_env {
 	uint64_t rsdp; /* guest-physical address of the ACPI root pointer */
 };
 
-/* Checks that the files are there and are what they should be, without a VM. */
+/* Checks that the files are there and are what they should be, without a VM. Errors name the option
+ * and the file: "--kernel vmlinuz: is empty". */
 int payload_check(const struct payload_config *config, struct error *err);
 
 /* [main] Reads the files anew and fills guest memory; serves boot and machine reset. */

@@ -42,9 +42,9 @@ static inline void cleanup_unlock(pthread_mutex_t **m)
 #define LOCK_SCOPE_CAT2(a, b) a##b
 #define LOCK_SCOPE_CAT(a, b)  LOCK_SCOPE_CAT2(a, b)
 /* Holds @m (pthread_mutex_t *) to the end of the scope. */
-#define LOCK_SCOPE(m)                                                             \
-	pthread_mutex_t *LOCK_SCOPE_CAT(lock_scope_, __LINE__)                    \
-		__attribute__((cleanup(cleanup_unlock), unused)) = (m);           \
+#define LOCK_SCOPE(m)                                                   \
+	pthread_mutex_t *LOCK_SCOPE_CAT(lock_scope_, __LINE__)          \
+		__attribute__((cleanup(cleanup_unlock), unused)) = (m); \
 	pthread_mutex_lock(LOCK_SCOPE_CAT(lock_scope_, __LINE__))
 
 /* Hands ownership on: yields the value and leaves NULL or -1 behind for the clean-up. */
@@ -54,11 +54,11 @@ static inline void cleanup_unlock(pthread_mutex_t **m)
 		(p) = NULL;               \
 		taken_;                   \
 	})
-#define TAKE_FD(fd)               \
-	__extension__({           \
-		int taken_ = fd;  \
-		(fd) = -1;        \
-		taken_;           \
+#define TAKE_FD(fd)              \
+	__extension__({          \
+		int taken_ = fd; \
+		(fd) = -1;       \
+		taken_;          \
 	})
 
 #endif

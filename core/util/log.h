@@ -32,10 +32,10 @@ struct log_limit {
 /* Non-zero when the caller may log. */
 int log_allowed(struct log_limit *limit);
 
-#define log_limited(limit, level, ...)                    \
-	do {                                              \
-		if (log_allowed(limit))                   \
-			log_msg((level), __VA_ARGS__);    \
+#define log_limited(limit, level, ...)                 \
+	do {                                           \
+		if (log_allowed(limit))                \
+			log_msg((level), __VA_ARGS__); \
 	} while (0)
 
 #endif

@@ -17,9 +17,9 @@
 #include "util/error.h"
 #include "util/loop.h"
 
-#define VIRTIO_QUEUE_MAX      1024
-#define VIRTIO_CONFIG_MAX     256
-#define VIRTIO_MAX_QUEUES     256
+#define VIRTIO_QUEUE_MAX  1024
+#define VIRTIO_CONFIG_MAX 256
+#define VIRTIO_MAX_QUEUES 256
 
 struct virtio_dev;
 

@@ -42,7 +42,7 @@ struct console_port {
 	pthread_cond_t cond;
 	pthread_t writer;
 	bool has_writer, closing, broken;
-	bool starved; /* write() took less than offered */
+	bool starved;		     /* write() took less than offered */
 	uint32_t out_head, out_tail; /* free-running; out[n % OUTPUT_SIZE] */
 	uint8_t *out;
 
@@ -191,8 +191,7 @@ static void post_delivery(struct console_port *port)
 {
 	if (port->in_posted || port->in_blocked || !port->in_len)
 		return;
-	port->in_posted =
-		port->client.defer(port->client.defer_opaque, deliver, port) == 0;
+	port->in_posted = port->client.defer(port->client.defer_opaque, deliver, port) == 0;
 }
 
 /* Called with the lock held. A file is read as far as there is room; at its end it stays silent. */

@@ -37,7 +37,7 @@ struct vm {
 	struct bus *pio, *mmio;
 	struct board *board;
 	struct console *console;
-	struct loop *loop; /* of the main thread */
+	struct loop *loop;	   /* of the main thread */
 	struct vm_device *devices; /* latest first */
 
 	/* Main loop */

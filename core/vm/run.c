@@ -201,9 +201,7 @@ static int start(struct vm *vm, struct error *err)
 	r = vcpus_create(vm, err);
 	if (r < 0)
 		return r;
-	r = pci_assign(board_pci(vm->board), err);
-	if (r == 0)
-		r = load_payload(vm, err);
+	r = load_payload(vm, err);
 	if (r == 0)
 		r = vcpus_wait_ready(vm, err);
 	if (r == 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The VMMs under test as command lines, and one running guest."""
 
+import fcntl
 import os
 import pty
 import re
@@ -96,8 +97,10 @@ class Guest:
                 self.input, self.terminal = pty.openpty()
                 self.settings_before = self.terminal_settings()
                 self.output = self.input
-                self.process = subprocess.Popen(argv, env=env, stdin=self.terminal,
-                                                stdout=self.terminal, stderr=errors)
+                self.process = subprocess.Popen(
+                    argv, env=env, stdin=self.terminal, stdout=self.terminal, stderr=errors,
+                    start_new_session=True,
+                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
             else:
                 self.process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE,
                                                 stdout=subprocess.PIPE, stderr=errors)

@@ -146,12 +146,46 @@ static void test_services(void **state)
 	assert_null(host->service(host, NULL));
 }
 
+/* Standard error between the two, at most a pipe full. */
+struct capture {
+	int saved, from;
+};
+
+static void capture_start(struct capture *capture)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	capture->saved = dup(STDERR_FILENO);
+	capture->from = ends[0];
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+}
+
+static unsigned capture_stop(struct capture *capture, char *ret_text, size_t len)
+{
+	unsigned lines = 0;
+	ssize_t n;
+
+	dup2(capture->saved, STDERR_FILENO);
+	close(capture->saved);
+	n = read(capture->from, ret_text, len - 1);
+	close(capture->from);
+	assert_true(n >= 0);
+	ret_text[n] = '\0';
+	for (; *ret_text; ret_text++)
+		lines += *ret_text == '\n';
+	return lines;
+}
+
 static void test_cfg(void **state)
 {
 	const struct alcor_cfg *cfg = plugin_host()->service(plugin_host(), ALCOR_CFG_ID);
 	static const uint8_t want[6] = { 2, 0, 0, 0, 0, 9 };
 	struct fixture *f = *state;
+	struct capture capture;
 	uint8_t mac[6];
+	char text[4096];
 
 	script_add(f, "word=one,word=two,mode=b,mac=02:00:00:00:00:09,id=me");
 	assert_int_equal(cfg->u64(script.dev, "x"), 7);
@@ -163,11 +197,14 @@ static void test_cfg(void **state)
 	assert_string_equal(cfg->str(script.dev, "id", 0), "me");
 	assert_int_equal(cfg->mac(script.dev, "mac", mac), 0);
 	assert_memory_equal(mac, want, 6);
-	/* Mistakes of a plugin. */
+	/* Mistakes of a plugin's author, who is told. */
+	capture_start(&capture);
 	assert_int_equal(cfg->count(script.dev, "nothing"), 0);
 	assert_int_equal(cfg->u64(script.dev, "word"), 0);
 	assert_null(cfg->str(script.dev, "x", 0));
 	assert_int_equal(cfg->mac(script.dev, "word", mac), -ENOENT);
+	assert_int_equal(capture_stop(&capture, text, sizeof(text)), 4);
+	assert_non_null(strstr(text, "alcor: me: the plugin has no parameter 'x' of that type\n"));
 }
 
 static void test_mem(void **state)
@@ -265,27 +302,16 @@ static void test_console(void **state)
 static void test_log(void **state)
 {
 	struct fixture *f = *state;
-	unsigned i, lines = 0;
+	struct capture capture;
 	char text[4096];
-	int saved = dup(STDERR_FILENO), ends[2];
-	ssize_t n;
+	unsigned i;
 
 	script_add(f, "");
-	assert_int_equal(pipe(ends), 0);
-	dup2(ends[1], STDERR_FILENO);
+	capture_start(&capture);
 	for (i = 0; i < 50; i++)
 		alcor_log(script.dev, ALCOR_LOG_WARN, "bad\033[2J\nthing %u", i);
 	alcor_log(script.dev, ALCOR_LOG_DEBUG, "not shown");
-	dup2(saved, STDERR_FILENO);
-	close(ends[1]);
-	close(saved);
-	n = read(ends[0], text, sizeof(text) - 1);
-	close(ends[0]);
-	assert_true(n > 0);
-	text[n] = '\0';
-	for (i = 0; text[i]; i++)
-		lines += text[i] == '\n';
-	assert_int_equal(lines, 10);
+	assert_int_equal(capture_stop(&capture, text, sizeof(text)), 10);
 	assert_null(strchr(text, '\033'));
 	assert_non_null(strstr(text, "alcor: test0: bad?[2J?thing 9\n"));
 	assert_null(strstr(text, "not shown"));

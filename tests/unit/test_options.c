@@ -92,6 +92,7 @@ static void test_errors(void **state)
 		{ { "--cmdline=a", "--cmd-line=b" }, "--cmdline is given twice" },
 		{ { "--entropy", "--entropy" }, "--entropy is given twice" },
 		{ { "--entropy", "yes" }, "unexpected argument 'yes'; see 'prog cmd --help'" },
+		{ { "--help", "-z" }, "unknown option '-z'; see 'prog cmd --help'" },
 		{ { "-" }, "unexpected argument '-'; see 'prog cmd --help'" },
 	};
 

@@ -181,6 +181,8 @@ static void test_errors(void **state)
 		{ "/a,size=511", "key 'size', column 14: 511 is below the minimum, 512" },
 		{ "/a,api=mio", "key 'api', column 13: 'mio' is none of: threads io_uring none" },
 		{ "/a,api=", "key 'api', column 13: '' is none of: threads io_uring none" },
+		{ "/a,api=threadsx",
+		  "key 'api', column 13: 'threadsx' is none of: threads io_uring none" },
 		{ "/a,api=thread",
 		  "key 'api', column 13: 'thread' is none of: threads io_uring none" },
 		{ "/a,mac=1", "key 'mac', column 13: '1' is not a MAC address, as in "

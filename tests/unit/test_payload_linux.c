@@ -262,25 +262,6 @@ static void test_files_that_are_none(void **state)
 	assert_refused(f, "--kernel fifo: is a pipe, not a regular file");
 }
 
-/* A kernel of the host's, when there is one to try. */
-static void test_real_bzimage(void **state)
-{
-	const char *path = getenv("ALCOR_TEST_BZIMAGE");
-	struct fixture *f = *state;
-	struct boot_params *params;
-
-	if (!path)
-		return;
-	fixture_ram(f, 256 * MIB);
-	f->config = (struct payload_config){ .kernel = path, .initramfs = path };
-	if (fixture_load(f))
-		fail_msg("%s", f->err.text);
-	params = mem_ptr(f->mem, f->start.rsi, sizeof(*params));
-	assert_int_equal(f->start.rip, params->hdr.pref_address + 0x200);
-	assert_true(params->hdr.ramdisk_image + params->hdr.ramdisk_size <= 256 * MIB);
-	assert_memory_equal(mem_ptr(f->mem, params->hdr.ramdisk_image, 2), "MZ", 2);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -295,7 +276,6 @@ int main(void)
 		TEST(test_broken_headers),
 		TEST(test_foreign_files_are_named),
 		TEST(test_files_that_are_none),
-		TEST(test_real_bzimage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -538,10 +538,13 @@ static void test_replaced_since_scan(void **state)
 	put(f, "descname");
 	put(f, "good");
 	scan(f);
-	put_at(f->dir, "good", "fresh");
+	put_at(f->dir, "rival", "fresh");
+	unsetenv("ALCOR_TEST_MARK_rival");
 	assert_int_equal(rename(path_of(f, "alcor-fresh.so"), path_of(f, "alcor-good.so")), 0);
 	assert_null(resolve(f, "good"));
 	assert_says(f->err.text, "the file was replaced since it was read");
+	assert_false(was_loaded("rival"));
+	put(f, "good");
 	scan(f);
 	assert_non_null(resolve(f, "good"));
 	assert_int_equal(unlink(path_of(f, "alcor-descname.so")), 0);

@@ -21,8 +21,8 @@ static int routes_commit(struct hv_vm *vm)
 {
 	CLEANUP_FREE struct kvm_irq_routing *table = NULL;
 
-	table = calloc(1, sizeof(*table) + sizeof(table->entries[0]) *
-						   (KVM_GSI_MAX + KVM_PIC_PINS));
+	table = calloc(1,
+		       sizeof(*table) + sizeof(table->entries[0]) * (KVM_GSI_MAX + KVM_PIC_PINS));
 	if (!table)
 		return -ENOMEM;
 	for (uint32_t gsi = 0; gsi < KVM_IOAPIC_PINS; gsi++) {

@@ -51,8 +51,10 @@ static int open_device(const char *path, int *ret_fd, struct error *err)
 
 		error_errno(err, r, "%s", path);
 		if (r == -ENOENT)
-			error_set(err, r, "%s: not there; load the module kvm_amd or kvm_intel, and "
-				  "enable virtualisation in the firmware", path);
+			error_set(err, r,
+				  "%s: not there; load the module kvm_amd or kvm_intel, and "
+				  "enable virtualisation in the firmware",
+				  path);
 		else if (r == -EACCES || r == -EPERM)
 			error_set(err, r, "%s: no permission; join the group that owns it", path);
 		return r;

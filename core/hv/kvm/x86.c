@@ -9,7 +9,7 @@
 #include "hv/kvm/kvm.h"
 #include "util/cleanup.h"
 
-#define CPUID_ENTRIES_MAX 256
+#define CPUID_ENTRIES_MAX  256
 #define CPUID_TSC_DEADLINE (1u << 24) /* leaf 1, ECX */
 #define CPUID_X2APIC	   (1u << 21)
 
@@ -116,9 +116,9 @@ void hv_vcpu_dump(struct hv_vcpu *vcpu, char *ret_text, size_t len)
 		     "r8  %016llx r9  %016llx r10 %016llx r11 %016llx\n"
 		     "r12 %016llx r13 %016llx r14 %016llx r15 %016llx\n"
 		     "cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx efer %llx apic %llx\n",
-		     r.rip, r.rflags, s.cs.selector, s.cs.base, s.cs.dpl, r.rax, r.rbx, r.rcx, r.rdx,
-		     r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15,
-		     s.cr0, s.cr2, s.cr3, s.cr4, s.efer, s.apic_base);
+		     r.rip, r.rflags, s.cs.selector, s.cs.base, s.cs.dpl, r.rax, r.rbx, r.rcx,
+		     r.rdx, r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
+		     r.r14, r.r15, s.cr0, s.cr2, s.cr3, s.cr4, s.efer, s.apic_base);
 	if (n < 0 || (size_t)n >= len || run->exit_reason != KVM_EXIT_INTERNAL_ERROR)
 		return;
 	for (unsigned i = 0; i < run->internal.ndata && i < 16 && (size_t)n < len; i++)

@@ -14,13 +14,13 @@
 #define APIC_BASE_BSP	 (1u << 8)
 #define APIC_BASE_ENABLE (1u << 11)
 
-#define CR0_PE (1u << 0)
-#define CR0_ET (1u << 4)
-#define CR0_NE (1u << 5)
-#define CR0_NW (1u << 29)
-#define CR0_CD (1u << 30)
-#define CR0_PG (1u << 31)
-#define CR4_PAE (1u << 5)
+#define CR0_PE	 (1u << 0)
+#define CR0_ET	 (1u << 4)
+#define CR0_NE	 (1u << 5)
+#define CR0_NW	 (1u << 29)
+#define CR0_CD	 (1u << 30)
+#define CR0_PG	 (1u << 31)
+#define CR4_PAE	 (1u << 5)
 #define EFER_LME (1u << 8)
 #define EFER_LMA (1u << 10)
 
@@ -31,7 +31,12 @@
 static struct kvm_segment segment(uint16_t selector, uint64_t base, uint32_t limit, uint8_t type)
 {
 	return (struct kvm_segment){
-		.base = base, .limit = limit, .selector = selector, .type = type, .present = 1, .s = 1,
+		.base = base,
+		.limit = limit,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.s = 1,
 	};
 }
 
@@ -99,8 +104,8 @@ static void fill_regs(const struct hv_x86_start *start, struct kvm_regs *r)
 
 static void set_msr(struct hv_vcpu *vcpu, uint32_t index, uint64_t value)
 {
-	_Alignas(struct kvm_msrs) uint8_t
-		bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
+	_Alignas(struct kvm_msrs)
+		uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = { 0 };
 	struct kvm_msrs *one = (struct kvm_msrs *)bytes;
 
 	one->nmsrs = 1;
@@ -115,22 +120,34 @@ static void reset_msrs(struct hv_vcpu *vcpu)
 		uint32_t index;
 		uint64_t value;
 	} msrs[] = {
-		{ 0x4b564d00, 0 }, { 0x4b564d01, 0 }, /* kvmclock: wall clock, system time */
-		{ 0x4b564d02, 0 }, { 0x4b564d03, 0 }, /* asynchronous page faults, steal time */
-		{ 0x4b564d04, 0 }, { 0x4b564d06, 0 }, { 0x4b564d07, 0 }, /* EOI, APF vector, ack */
-		{ 0x11, 0 },	   { 0x12, 0 },	      /* kvmclock, old numbers */
-		{ 0x6e0, 0 },			      /* IA32_TSC_DEADLINE */
-		{ 0x3b, 0 },			      /* IA32_TSC_ADJUST */
-		{ 0x48, 0 },			      /* IA32_SPEC_CTRL */
-		{ 0x174, 0 },	   { 0x175, 0 },      { 0x176, 0 }, /* SYSENTER */
-		{ 0xc0000081, 0 }, { 0xc0000082, 0 }, { 0xc0000083, 0 }, { 0xc0000084, 0 },
-		{ 0xc0000100, 0 }, { 0xc0000101, 0 }, { 0xc0000102, 0 }, /* FS, GS, kernel GS */
-		{ 0xc0000103, 0 },		      /* TSC_AUX */
-		{ 0x277, 0x0007040600070406 },	      /* IA32_PAT */
-		{ 0x2ff, 0 },			      /* IA32_MTRR_DEF_TYPE: off */
-		{ 0x1d9, 0 },			      /* IA32_DEBUGCTL */
-		{ 0xda0, 0 },			      /* IA32_XSS */
-		{ 0x1a0, 1 },			      /* IA32_MISC_ENABLE: fast strings */
+		{ 0x4b564d00, 0 },
+		{ 0x4b564d01, 0 }, /* kvmclock: wall clock, system time */
+		{ 0x4b564d02, 0 },
+		{ 0x4b564d03, 0 }, /* asynchronous page faults, steal time */
+		{ 0x4b564d04, 0 },
+		{ 0x4b564d06, 0 },
+		{ 0x4b564d07, 0 }, /* EOI, APF vector, ack */
+		{ 0x11, 0 },
+		{ 0x12, 0 },  /* kvmclock, old numbers */
+		{ 0x6e0, 0 }, /* IA32_TSC_DEADLINE */
+		{ 0x3b, 0 },  /* IA32_TSC_ADJUST */
+		{ 0x48, 0 },  /* IA32_SPEC_CTRL */
+		{ 0x174, 0 },
+		{ 0x175, 0 },
+		{ 0x176, 0 }, /* SYSENTER */
+		{ 0xc0000081, 0 },
+		{ 0xc0000082, 0 },
+		{ 0xc0000083, 0 },
+		{ 0xc0000084, 0 },
+		{ 0xc0000100, 0 },
+		{ 0xc0000101, 0 },
+		{ 0xc0000102, 0 },	       /* FS, GS, kernel GS */
+		{ 0xc0000103, 0 },	       /* TSC_AUX */
+		{ 0x277, 0x0007040600070406 }, /* IA32_PAT */
+		{ 0x2ff, 0 },		       /* IA32_MTRR_DEF_TYPE: off */
+		{ 0x1d9, 0 },		       /* IA32_DEBUGCTL */
+		{ 0xda0, 0 },		       /* IA32_XSS */
+		{ 0x1a0, 1 },		       /* IA32_MISC_ENABLE: fast strings */
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(msrs); i++)

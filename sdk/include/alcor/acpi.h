@@ -9,12 +9,12 @@
 
 struct alcor_acpi_node {
 	uint32_t struct_size;
-	uint32_t uid;	  /* _UID */
-	const char *name; /* four characters, unique below _SB ("COM1") */
-	const char *hid;  /* _HID: EISA id ("PNP0501") or ACPI id ("QEMU0001") */
-	uint16_t pio_base, pio_len;    /* I/O ports; len 0: none */
-	uint64_t mmio_base, mmio_len;  /* below 4 GiB; len 0: none */
-	uint32_t gsi;		       /* edge-triggered, active-high interrupt; 0: none */
+	uint32_t uid;		      /* _UID */
+	const char *name;	      /* four characters, unique below _SB ("COM1") */
+	const char *hid;	      /* _HID: EISA id ("PNP0501") or ACPI id ("QEMU0001") */
+	uint16_t pio_base, pio_len;   /* I/O ports; len 0: none */
+	uint64_t mmio_base, mmio_len; /* below 4 GiB; len 0: none */
+	uint32_t gsi;		      /* edge-triggered, active-high interrupt; 0: none */
 	uint32_t reserved;
 };
 

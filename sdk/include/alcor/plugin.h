@@ -35,8 +35,8 @@ extern "C" {
 #endif
 
 /* While the major version is 0, a plugin runs only in a host of exactly this version. */
-#define ALCOR_ABI_MAJOR 0
-#define ALCOR_ABI_MINOR 1
+#define ALCOR_ABI_MAJOR	 0
+#define ALCOR_ABI_MINOR	 1
 #define ALCOR_ABI_STRING "0.1"
 
 struct alcor_dev;
@@ -126,7 +126,8 @@ struct alcor_dev_ops {
 	/* [dev], paused. NULL: the device cannot be snapshotted. */
 	int (*save)(void *priv, struct alcor_state *state);
 	int (*load)(void *priv, struct alcor_state *state, uint32_t version);
-	/* [main] Free everything, from any earlier stage. Registrations are revoked by the host. */
+	/* [main] Free everything, from any earlier stage. Registrations are revoked by the host
+	 * afterwards: requests that are still in flight stay valid until the return. */
 	void (*destroy)(void *priv);
 };
 
@@ -186,15 +187,17 @@ const struct alcor_plugin *alcor_plugin_entry_1(void);
 #define ALCOR_NOTE_OWNER "alcor"
 #define ALCOR_NOTE_TYPE	 1u
 #define ALCOR_NOTE_MAX	 4096u
-#define ALCOR_PLUGIN_NOTE(text)                                                                  \
-	static const struct {                                                                    \
-		uint32_t namesz, descsz, type;                                                   \
-		char owner[8];                                                                   \
-		char desc[(sizeof(text) + 3) / 4 * 4];                                           \
+#define ALCOR_PLUGIN_NOTE(text)                                                                   \
+	static const struct {                                                                     \
+		uint32_t namesz, descsz, type;                                                    \
+		char owner[8];                                                                    \
+		char desc[(sizeof(text) + 3) / 4 * 4];                                            \
 	} alcor_plugin_note __attribute__((used, retain, aligned(4), section(".note.alcor"))) = { \
-		sizeof(ALCOR_NOTE_OWNER), (sizeof(text) + 3) / 4 * 4, ALCOR_NOTE_TYPE,           \
-		ALCOR_NOTE_OWNER, text                                                           \
+		sizeof(ALCOR_NOTE_OWNER), (sizeof(text) + 3) / 4 * 4, ALCOR_NOTE_TYPE,            \
+		ALCOR_NOTE_OWNER, text                                                            \
 	}
+
+#define ALCOR_PRINTF __attribute__((format(printf, 3, 4)))
 
 /* [any] The service table @id, or NULL. */
 static inline const void *alcor_service(struct alcor_dev *dev, const char *id)
@@ -202,8 +205,8 @@ static inline const void *alcor_service(struct alcor_dev *dev, const char *id)
 	return dev->host->service(dev->host, id);
 }
 
-__attribute__((format(printf, 3, 4))) static inline void
-alcor_log(struct alcor_dev *dev, uint32_t level, const char *fmt, ...)
+ALCOR_PRINTF static inline void alcor_log(struct alcor_dev *dev, uint32_t level, const char *fmt,
+					  ...)
 {
 	char msg[512];
 	va_list ap;
@@ -215,8 +218,7 @@ alcor_log(struct alcor_dev *dev, uint32_t level, const char *fmt, ...)
 }
 
 /* [main] Says why, and returns @err_no: `return alcor_error(dev, -EINVAL, "...")`. */
-__attribute__((format(printf, 3, 4))) static inline int
-alcor_error(struct alcor_dev *dev, int err_no, const char *fmt, ...)
+ALCOR_PRINTF static inline int alcor_error(struct alcor_dev *dev, int err_no, const char *fmt, ...)
 {
 	char msg[512];
 	va_list ap;

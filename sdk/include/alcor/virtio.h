@@ -18,13 +18,13 @@
 
 struct alcor_vq; /* one virtqueue, owned by the host */
 
-/* One request (descriptor chain). Lists may be edited by the plugin (trimmed, split); they point
- * into guest memory, which the guest may change at any time. */
+/* One request (descriptor chain). The plugin may move out and in, change the counts and edit the
+ * elements; they point into guest memory, which the guest may change at any time. */
 struct alcor_vreq {
 	struct alcor_vq *vq;
-	void *priv;	    /* req_size bytes for the plugin, 16-byte aligned, not cleared */
-	struct iovec *out;  /* device-readable part, comes first in a chain */
-	struct iovec *in;   /* device-writable part */
+	void *priv;	   /* req_size bytes for the plugin, 16-byte aligned, not cleared */
+	struct iovec *out; /* device-readable part, comes first in a chain */
+	struct iovec *in;  /* device-writable part */
 	uint32_t n_out, n_in;
 	uint64_t out_len, in_len; /* sums as popped, bytes */
 };
@@ -53,12 +53,12 @@ struct alcor_virtio_desc {
 	uint32_t struct_size;
 	uint16_t device_id; /* section 5 */
 	uint16_t n_queues;
-	uint64_t features;	 /* device-type bits offered; ring and transport bits are the host's */
-	uint16_t queue_size;	 /* offered maximum, a power of two up to 1024; 0: 256 */
-	uint16_t max_segments;	 /* buffers a request may have; a longer chain is completed unseen
+	uint64_t features;   /* device-type bits offered; ring and transport bits are the host's */
+	uint16_t queue_size; /* offered maximum, a power of two up to 1024; 0: 256 */
+	uint16_t max_segments; /* buffers a request may have; a longer chain is completed unseen
 				  * with length 0. At most 1024; 0: queue_size */
-	uint32_t req_size;	 /* private bytes of each request */
-	uint32_t config_size;	 /* bytes of device configuration, at most 256 */
+	uint32_t req_size;     /* private bytes of each request */
+	uint32_t config_size;  /* bytes of device configuration, at most 256 */
 	uint8_t class_base, class_sub; /* PCI class code */
 	uint16_t reserved;
 	const void *config; /* initial content, copied */

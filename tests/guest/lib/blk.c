@@ -15,6 +15,10 @@ static const char *disk_start(struct disk *d, unsigned int queues)
 		if (!vq_setup(&d->q[d->queues], &d->v, d->queues, d->size,
 			      d->area + d->queues * VQ_AREA))
 			return fail("disk %u: no queue %u of size %u", d->number, d->queues, d->size);
+	if (d->interrupts) {
+		virtio_select(&d->v, 0);
+		mmio_write16(d->v.common + VC_QUEUE_MSIX, d->entry);
+	}
 	virtio_driver_ok(&d->v);
 	return NULL;
 }

@@ -45,6 +45,9 @@ struct disk {
 	uint64_t area, sectors, want;
 	uint16_t size;
 	bool found, indirect;
+	/* Queue 0 interrupts by that MSI-X entry, which the caller has set. */
+	bool interrupts;
+	uint16_t entry;
 };
 
 /*
