@@ -30,8 +30,11 @@ static int make_memory(struct vm *vm, struct error *err)
 
 	if (r < 0)
 		return error_errno(err, r, "guest memory");
-	return mem_add_ram(vm->mem, &vm->config->memory, board_low_ram_limit(),
-			   board_max_ram_gpa(hv_x86_phys_bits(vm->hv)), err);
+	r = mem_add_ram(vm->mem, &vm->config->memory, board_low_ram_limit(),
+			board_max_ram_gpa(hv_x86_phys_bits(vm->hv)), err);
+	if (r < 0)
+		error_prefix(err, "--memory");
+	return r;
 }
 
 static int make_board(struct vm *vm, struct error *err)

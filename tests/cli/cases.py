@@ -145,13 +145,13 @@ MACHINE = [
                "-m", "1g,backend=file"),
     bad_option("mem-size", f"--mem-size size=1g: 'size=1g' {NUMBER}", "--mem-size", "size=1g"),
     fails("memory-too-large", boot("-m", "4096T"),
-          "memory size 4096 TiB needs guest addresses up to ..., this host reaches up to ...",
+          "--memory: memory size 4096 TiB needs guest addresses up to ..., this host reaches up to ...",
           kvm=True),
     fails("memory-too-small", boot("-m", "1M"),
           "--pvh {d}/vmlinux: a segment of the kernel needs 0x100000-0x10003f, which is not RAM of "
           "this machine (more --memory may help)", kvm=True),
     fails("memory-file", boot("-m", "64M,backend=file,path={d}/absent/m"),
-          "{d}/absent/m: No such file or directory", kvm=True),
+          "--memory: {d}/absent/m: No such file or directory", kvm=True),
     fails("kvm-absent", boot("--hypervisor", "kvm,dev_kvm={d}/absent"),
           "{d}/absent: not there; load the module ..."),
     fails("kvm-null", boot("--hypervisor", "kvm,dev_kvm=/dev/null"), "/dev/null: not a KVM device"),
@@ -161,6 +161,9 @@ MACHINE = [
 
 KERNELS = [
     fails("kernel-absent", ["boot", "-k", "{d}/absent"],
+          "--kernel {d}/absent: open: No such file or directory"),
+    fails("kernel-before-machine", ["boot", "-k", "{d}/absent", "--hypervisor",
+                                    "kvm,dev_kvm={d}/absent2"],
           "--kernel {d}/absent: open: No such file or directory"),
     fails("kernel-empty", ["boot", "-k", "{d}/empty"], "--kernel {d}/empty: is empty"),
     fails("kernel-no-path", ["boot", "-k", ""], "--kernel : open: No such file or directory"),
@@ -254,6 +257,7 @@ DEVICES = [
     bad_option("blk-bare-key", "--blk path=/a,readOnly=on: unknown key 'readOnly' for blk/file, "
                "at column 9; did you mean 'readonly'?",
                "--blk", "path=/a,readOnly=on"),
+    # The working directory has a file of that name, too.
     bad_option("blk-missing", "--blk file: key 'path' is missing for blk/file", "--blk", "file"),
     bad_option("blk-twice", "--blk file,path=/a,path=/b: key 'path' is given twice, again at "
                "column 14", "--blk", "file,path=/a,path=/b"),
@@ -430,6 +434,7 @@ NEIGHBOURS = [
     passes("good-memory", boot("-m", "size=64M,backend=memfd,thp=on,prefault=off")),
     passes("good-hex", boot("-m", "0x4000k")),
     passes("good-no-console", boot("--console", "none")),
+    passes("good-console-device", boot("--device", "console/stdio")),
     passes("good-twin", boot("--console", "none", "--plugin-dir", "{d}/plugins/twins",
                              "--device", "misc/twin@twin-a")),
     passes("good-initramfs", boot("-i", "{d}/initramfs")),
@@ -446,6 +451,14 @@ NEIGHBOURS = [
     passes("old-blk-path", boot("--blk", "{d}/disk.img"),
            notices=("--blk without a keyword is deprecated, write --blk "
                     "file,path=\"{d}/disk.img\"",)),
+    passes("old-blk-quotes", boot("--blk", "{d}/q\"u\\o.img"),
+           notices=("--blk without a keyword is deprecated, write --blk "
+                    "file,path=\"{d}/q\\\"u\\\\o.img\"",)),
+    passes("old-blk-at", boot("--blk", "{d}/at@x.img"),
+           notices=("--blk without a keyword is deprecated, write --blk "
+                    "file,path=\"{d}/at@x.img\"",)),
+    passes("old-blk-name", boot("--blk", "bare"),
+           notices=("--blk without a keyword is deprecated, write --blk file,path=\"bare\"",)),
     passes("old-pvh", ["boot", "--pvh", "{d}/vmlinux", "-k", "{d}/vmlinux"],
            notices=("--pvh is ignored, as --kernel is given",)),
     Case("quiet-notices", boot("-l", "error", "--mem-size", "64M"), 0, kvm=True),
