@@ -21,7 +21,8 @@ static const char *read_write(const void *arg)
 	for (unsigned int i = 0; i < 40; i++) {
 		TRY(disk_verify(&disk[0], i * 37 % half, 1 + i % 8, MEM_DATA));
 		pattern_fill(0, half + i, 1, MEM_DATA);
-		CHECK_EQ(disk_io(&disk[0], BLK_OUT, half + i, MEM_DATA, 512), BLK_OK, "write status");
+		CHECK_EQ(disk_io(&disk[0], BLK_OUT, half + i, MEM_DATA, 512), BLK_OK,
+			 "write status");
 	}
 	CHECK_EQ(disk_io(&disk[0], BLK_FLUSH, 0, 0, 0), BLK_OK, "flush status");
 	return disk_verify(&disk[0], half, 40, MEM_DATA);
@@ -74,7 +75,8 @@ static const char *long_chain(const void *arg)
 	for (unsigned int i = 0; i < data; i++)
 		sg[1 + i] = (struct sg){ MEM_DATA + i * 256, 256, true };
 	sg[1 + data] = (struct sg){ (uint64_t)disk_status(d, 0), 1, true };
-	CHECK(vq_add(&d->q[0], sg, data + 2, d->indirect) >= 0, "chain of %u not accepted", data + 2);
+	CHECK(vq_add(&d->q[0], sg, data + 2, d->indirect) >= 0, "chain of %u not accepted",
+	      data + 2);
 	vq_kick(&d->q[0]);
 	CHECK(vq_wait(&d->q[0], 3000, &id, &len), "no completion of %u descriptors", data + 2);
 	CHECK_EQ(*disk_status(d, 0), BLK_OK, "status");
@@ -95,8 +97,11 @@ static const char *odd_framing(const void *arg)
 	h = (uint64_t)disk_header(d, 0);
 	s = MEM_DATA + 0x10000;
 	struct sg sg[] = {
-		{ h, 1, false }, { h + 1, 7, false }, { h + 8, 8, false },
-		{ MEM_DATA, 1, true }, { MEM_DATA + 1, 510, true },
+		{ h, 1, false },
+		{ h + 1, 7, false },
+		{ h + 8, 8, false },
+		{ MEM_DATA, 1, true },
+		{ MEM_DATA + 1, 510, true },
 		/* The last byte of the data and the status in one buffer. */
 		{ s, 2, true },
 	};
@@ -138,7 +143,8 @@ static const char *range_request(uint32_t type, uint64_t feature, bool must_zero
 	CHECK_EQ(disk_io(d, BLK_OUT, at, MEM_DATA, 24 * 512), BLK_OK, "write status");
 	*r = (struct blk_range){ .sector = at + 8, .sectors = 8 };
 	if (!(d->v.features & feature)) {
-		CHECK_EQ(disk_io(d, type, 0, MEM_DATA, 16), BLK_UNSUPP, "status without the feature");
+		CHECK_EQ(disk_io(d, type, 0, MEM_DATA, 16), BLK_UNSUPP,
+			 "status without the feature");
 		return NULL;
 	}
 	CHECK_EQ(disk_io(d, type, 0, MEM_DATA, 16), BLK_OK, "status");

@@ -162,7 +162,8 @@ static const char *second_cpu(const void *arg)
 
 	(void)arg;
 	CHECK(madt, "no MADT");
-	for (uint32_t off = 44; off + 2 <= *(const uint32_t *)(madt + 4) && madt[off + 1]; off += madt[off + 1])
+	for (uint32_t off = 44; off + 2 <= *(const uint32_t *)(madt + 4) && madt[off + 1];
+	     off += madt[off + 1])
 		cpus += madt[off] == 0 && madt[off + 4] & 1;
 	CHECK_EQ(cpus, arg_number("cpus", 1), "enabled CPUs in the MADT");
 	CHECK(cpus < 2 || apic_start_cpu(1), "CPU 1 does not start");
@@ -265,6 +266,7 @@ static const struct {
 	{ "nothing_to_run", end_by_nothing_to_run },
 };
 
+/* clang-format off */
 static const struct test_case cases[] = {
 	{ "start_info", start_info, NULL },
 	{ "memory_map", memory_map, NULL },
@@ -282,6 +284,7 @@ static const struct test_case alcor_cases[] = {
 	{ "pvpanic_harmless", pvpanic_harmless, NULL },
 	{ "x2apic_timer", x2apic_timer, NULL },
 };
+/* clang-format on */
 
 void user_main(void)
 {

@@ -17,9 +17,9 @@ static const char *still_works(void)
 static bool port_matters(uint32_t port)
 {
 	static const uint16_t ranges[][2] = {
-		{ 0x20, 0x21 },   { 0x40, 0x43 },   { 0x60, 0x64 },   { 0x92, 0x92 },
-		{ 0xa0, 0xa1 },   { 0x3f8, 0x3ff }, { 0x4d0, 0x4d1 }, { 0x600, 0x607 },
-		{ 0xcf8, 0xcff },
+		{ 0x20, 0x21 },	  { 0x40, 0x43 },   { 0x60, 0x64 },
+		{ 0x92, 0x92 },	  { 0xa0, 0xa1 },   { 0x3f8, 0x3ff },
+		{ 0x4d0, 0x4d1 }, { 0x600, 0x607 }, { 0xcf8, 0xcff },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(ranges); i++)
@@ -197,7 +197,8 @@ static const char *across_ram_end(const void *arg)
 static const char *above_4g(const void *arg)
 {
 	(void)arg;
-	for (uint64_t a = 1ull << 32; a < 1ull << 39; a += a < 1ull << 33 ? 0x10000000 : 1ull << 36) {
+	for (uint64_t a = 1ull << 32; a < 1ull << 39;
+	     a += a < 1ull << 33 ? 0x10000000 : 1ull << 36) {
 		if (!map_gib(a))
 			break;
 		all_widths(a + 8);

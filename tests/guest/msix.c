@@ -238,7 +238,8 @@ static const char *reset_forgets_vectors(const void *arg)
 	virtio_reset(&disk.v);
 	virtio_select(&disk.v, 0);
 	CHECK_EQ(mmio_read16(disk.v.common + VC_QUEUE_MSIX), NO_VECTOR, "queue vector after reset");
-	CHECK_EQ(mmio_read16(disk.v.common + VC_MSIX_CONFIG), NO_VECTOR, "config vector after reset");
+	CHECK_EQ(mmio_read16(disk.v.common + VC_MSIX_CONFIG), NO_VECTOR,
+		 "config vector after reset");
 	return NULL;
 }
 

@@ -208,7 +208,8 @@ static const char *bar_moved_high(const void *arg)
 	uint64_t first, last;
 
 	(void)arg;
-	CHECK(arg_qemu() || acpi_window(1ull << 32, &first, &last), "no window above 4 GiB in the DSDT");
+	CHECK(arg_qemu() || acpi_window(1ull << 32, &first, &last),
+	      "no window above 4 GiB in the DSDT");
 	return move_all(place_high);
 }
 
@@ -232,8 +233,8 @@ static const char *decode_off(const void *arg)
 static const char *bar_misplaced(const void *arg)
 {
 	static const uint64_t places[] = {
-		0, 0x100000, MEM_SPARE, MEM_END, 0x7fff0000, 0xe0000000, 0xfec00000, 0xfee00000,
-		0xffff0000, 0xfffffff0, 1ull << 33, 1ull << 46, ~0ull,
+		0,	    0x100000,	MEM_SPARE,  MEM_END,	0x7fff0000, 0xe0000000, 0xfec00000,
+		0xfee00000, 0xffff0000, 0xfffffff0, 1ull << 33, 1ull << 46, ~0ull,
 	};
 	struct pci_dev *p = &disk[0].v.pci;
 
@@ -243,7 +244,8 @@ static const char *bar_misplaced(const void *arg)
 	for (unsigned int i = 0; i < 6; i++) {
 		uint64_t home = p->bar[i].addr;
 
-		for (unsigned int k = 0; p->bar[i].size && !p->bar[i].io && k < ARRAY_SIZE(places); k++) {
+		for (unsigned int k = 0; p->bar[i].size && !p->bar[i].io && k < ARRAY_SIZE(places);
+		     k++) {
 			pci_bar_move(p, i, places[k]);
 			if (!arg_qemu())
 				CHECK_EQ(mmio_read64(MEM_SPARE), 0x1122334455667788, "RAM");
@@ -292,7 +294,8 @@ static const char *sized_while_decoding(const void *arg)
 		if (!p->bar[i].size || p->bar[i].io)
 			continue;
 		pci_bar_move(p, i, ~0ull);
-		CHECK_EQ(pci_read(p, PCI_BAR0 + i * 4, 4) & ~15u, (uint32_t)-p->bar[i].size, "mask");
+		CHECK_EQ(pci_read(p, PCI_BAR0 + i * 4, 4) & ~15u, (uint32_t)-p->bar[i].size,
+			 "mask");
 		pci_bar_move(p, i, home);
 		TRY(both_work());
 	}

@@ -207,7 +207,8 @@ static const char *receive_identified(void)
 	set(UART_DATA, 1);
 	for (uint64_t end = deadline_ms(500); (get(UART_IIR) & 0x0f) == IIR_NONE;)
 		CHECK(!passed(end), "no interrupt for one byte");
-	CHECK((get(UART_IIR) & 0x0b) == 8 || (get(UART_IIR) & 0x0f) == 4, "IIR 0x%x", get(UART_IIR));
+	CHECK((get(UART_IIR) & 0x0b) == 8 || (get(UART_IIR) & 0x0f) == 4, "IIR 0x%x",
+	      get(UART_IIR));
 	for (unsigned int i = 0; i < 13; i++)
 		set(UART_DATA, i);
 	CHECK_EQ(get(UART_IIR) & 0x07, 4, "IIR of 14 bytes");

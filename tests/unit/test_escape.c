@@ -80,7 +80,11 @@ static void test_keys_after_ctrl_a(void **state)
 	struct escape e = { .ops = &ops, .opaque = &r };
 
 	(void)state;
-	feed(&e, "a\x01" "b" "c", "ac");
+	feed(&e,
+	     "a\x01"
+	     "b"
+	     "c",
+	     "ac");
 	assert_int_equal(r.breaks, 1);
 	feed(&e, "\x01\x01", "\x01");
 	feed(&e, "\x01", "");
@@ -99,13 +103,19 @@ static void test_prompt_takes_commands(void **state)
 	struct escape e = { .ops = &ops, .opaque = &r };
 
 	(void)state;
-	feed(&e, "\x01" "cpowerdown\rresett\x7f\rquit\r", "");
+	feed(&e,
+	     "\x01"
+	     "cpowerdown\rresett\x7f\rquit\r",
+	     "");
 	assert_int_equal(r.downs, 1);
 	assert_int_equal(r.resets, 1);
 	assert_int_equal(r.quits, 1);
 	feed(&e, "nonsense\r", "");
 	assert_non_null(strstr(r.printed, "no such command"));
-	feed(&e, "\x01" "cquit\r", "quit\r"); /* back: the guest gets it */
+	feed(&e,
+	     "\x01"
+	     "cquit\r",
+	     "quit\r"); /* back: the guest gets it */
 	assert_int_equal(r.quits, 1);
 }
 
@@ -118,7 +128,10 @@ static void test_prompt_line_is_bounded(void **state)
 	(void)state;
 	memset(line, 'q', 200);
 	line[200] = '\0';
-	feed(&e, "\x01" "c", "");
+	feed(&e,
+	     "\x01"
+	     "c",
+	     "");
 	feed(&e, line, "");
 	assert_true(e.line_len < sizeof(e.line));
 	feed(&e, "\r", "");

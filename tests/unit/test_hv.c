@@ -73,8 +73,8 @@ static struct hv_exit next_exit(struct fixture *f)
 static void test_port_and_memory_accesses_exit(void **state)
 {
 	/* out 0x80, al; in al, 0x81; mov [0xd0000000], eax; mov eax, ebx; out 0x82, eax */
-	static const uint8_t code[] = { 0xb0, 0x5a, 0xe6, 0x80, 0xe4, 0x81, 0xa2, 0, 0, 0,
-					0xd0, 0x89, 0xd8, 0xe7, 0x82, 0xf4 };
+	static const uint8_t code[] = { 0xb0, 0x5a, 0xe6, 0x80, 0xe4, 0x81, 0xa2, 0,
+					0,    0,    0xd0, 0x89, 0xd8, 0xe7, 0x82, 0xf4 };
 	struct fixture *f = *state;
 	struct hv_exit exit;
 
@@ -226,10 +226,13 @@ static void test_no_kvm_says_why(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_port_and_memory_accesses_exit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_start_again_forgets_registers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_port_and_memory_accesses_exit, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_start_again_forgets_registers, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_triple_fault_is_a_shutdown, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_kick_before_running_is_not_lost, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kick_before_running_is_not_lost, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_kicks_from_another_thread_arrive, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_ioeventfd_catches_a_write, set_up, tear_down),

@@ -3,12 +3,15 @@
 #include "hostile.h"
 #include "lib/cpu.h"
 
+/* clang-format off */
 #define N   DESC_NEXT
 #define W   DESC_WRITE
 #define CAP 8192ull
-#define READ(len)  .d = { { A_HDR, 16, N, 1 }, { A_DATA, len, N | W, 2 }, { A_STATUS, 1, W, 0 } }, .n = 3
-#define WRITE(len) .d = { { A_HDR, 16, N, 1 }, { A_DATA, len, N, 2 }, { A_STATUS, 1, W, 0 } }, .n = 3
-#define NO_DATA    .d = { { A_HDR, 16, N, 1 }, { A_STATUS, 1, W, 0 } }, .n = 2
+#define HDR        { A_HDR, 16, N, 1 }
+#define STATUS     { A_STATUS, 1, W, 0 }
+#define READ(len)  .d = { HDR, { A_DATA, len, N | W, 2 }, STATUS }, .n = 3
+#define WRITE(len) .d = { HDR, { A_DATA, len, N, 2 }, STATUS }, .n = 3
+#define NO_DATA    .d = { HDR, STATUS }, .n = 2
 #define REFUSED    (E_ERROR | E_KEEP)
 #define UNKNOWN    (E_USED | E_ALIVE | E_UNSUPP | E_KEEP)
 #define RANGE(first, count, bits) .has_range = true, .range = { first, count, bits }
@@ -40,7 +43,7 @@ static const struct attack requests[] = {
 	{ "read_513_bytes", READ(513), REFUSED },
 	{ "write_511_bytes", WRITE(511), REFUSED, .type = BLK_OUT, .sector = 5000 },
 	{ "write_513_bytes", WRITE(513), REFUSED, .type = BLK_OUT, .sector = 5000 },
-	/* Requests of no data, to a device that looks at the buffers of the right direction only. */
+	/* Requests of no data: only buffers of the right direction are looked at. */
 	{ "read_into_readable", WRITE(512), E_ALIVE | E_KEEP },
 	{ "write_from_writable", READ(512), E_ALIVE | E_KEEP, .type = BLK_OUT, .sector = 5000 },
 	{ "flush_with_data", WRITE(512), E_ALIVE | E_USED | E_KEEP, .type = BLK_FLUSH },
@@ -59,7 +62,7 @@ static const struct attack requests[] = {
 	{ type_name "_writable_range", READ(16), E_ALIVE | E_NOT_OK, .type = type_number,          \
 	  RANGE(5000, 8, 0) },                                                                     \
 	{ type_name "_at_end", WRITE(16), E_ERROR, .type = type_number, RANGE(CAP, 1, 0) },        \
-	{ type_name "_across_end", WRITE(16), E_ERROR, .type = type_number, RANGE(CAP - 1, 2, 0) },\
+	{ type_name "_across_end", WRITE(16), E_ERROR, .type = type_number, RANGE(CAP - 1, 2, 0) }, \
 	{ type_name "_huge", WRITE(16), E_ERROR, .type = type_number,                              \
 	  RANGE(4096, 0xffffffff, 0) },                                                            \
 	{ type_name "_wraps", WRITE(16), E_ERROR, .type = type_number,                             \
@@ -78,6 +81,7 @@ static const struct attack ranges[] = {
 	RANGES("zeroes", BLK_ZEROES),
 	{ "discard_with_unmap", WRITE(16), E_ERROR, .type = BLK_DISCARD, RANGE(5000, 8, 1) },
 };
+/* clang-format on */
 
 /* The lower half of the disk, which no request above may change, is intact. */
 static const char *data_intact(const void *arg)

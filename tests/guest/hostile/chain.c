@@ -3,6 +3,7 @@
 #include "hostile.h"
 #include "lib/cpu.h"
 
+/* clang-format off */
 #define N      DESC_NEXT
 #define W      DESC_WRITE
 #define I      DESC_INDIRECT
@@ -43,7 +44,8 @@ static const struct attack buffers[] = {
 
 static const struct attack shapes[] = {
 	{ "header_beyond_ram", .d = { { MEM_END, 16, N, 1 }, DATA, STATUS }, .n = 3, BAD },
-	{ "header_crossing_ram_end", .d = { { MEM_END - 8, 16, N, 1 }, DATA, STATUS }, .n = 3, BAD },
+	{ "header_crossing_ram_end", .d = { { MEM_END - 8, 16, N, 1 }, DATA, STATUS }, .n = 3,
+	  BAD },
 	{ "header_in_lapic", .d = { { 0xfee00000, 16, N, 1 }, DATA, STATUS }, .n = 3, BAD },
 	{ "header_empty", .d = { { A_HDR, 0, N, 1 }, DATA, STATUS }, .n = 3, SOFT },
 	{ "header_1_byte", .d = { { A_HDR, 1, N, 1 }, DATA, STATUS }, .n = 3, BAD },
@@ -83,7 +85,8 @@ static const struct attack shapes[] = {
 };
 
 static const struct attack indirect[] = {
-	{ "indirect_without_feature", .d = { TABLE(48) }, .n = 1, SOFT, .table = { HDR, DATA, STATUS } },
+	{ "indirect_without_feature", .d = { TABLE(48) }, .n = 1, SOFT,
+	  .table = { HDR, DATA, STATUS } },
 	{ "indirect_with_next", .d = { { A_TABLE, 48, I | N, 1 }, STATUS }, .n = 2, E_SAFE,
 	  .features = F_INDIRECT, .table = { HDR, DATA, STATUS } },
 	{ "indirect_with_write", .d = { { A_TABLE, 48, I | W, 0 } }, .n = 1, E_SAFE,
@@ -106,7 +109,8 @@ static const struct attack indirect[] = {
 	  .table = { HDR, DATA, STATUS } },
 	{ "indirect_length_all_ones", .d = { TABLE(0xffffffff) }, .n = 1, E_SAFE,
 	  .features = F_INDIRECT, .table = { HDR, DATA, STATUS } },
-	{ "indirect_beyond_ram", .d = { { MEM_END, 48, I, 0 } }, .n = 1, SOFT, .features = F_INDIRECT },
+	{ "indirect_beyond_ram", .d = { { MEM_END, 48, I, 0 } }, .n = 1, SOFT,
+	  .features = F_INDIRECT },
 	{ "indirect_crossing_ram_end", .d = { { MEM_END - 16, 48, I, 0 } }, .n = 1, SOFT,
 	  .features = F_INDIRECT },
 	{ "indirect_address_wraps", .d = { { ~0ull - 15, 48, I, 0 } }, .n = 1, SOFT,
@@ -119,9 +123,11 @@ static const struct attack indirect[] = {
 	  .table = { HDR, { A_DATA, 512, N | W, 1 }, STATUS } },
 	{ "indirect_cycle_of_two", .d = { TABLE(32) }, .n = 1, E_SAFE, .features = F_INDIRECT,
 	  .table = { HDR, { A_DATA, 512, N | W, 0 } } },
-	{ "indirect_bad_buffer", .d = { TABLE(48) }, .n = 1, E_SAFE | E_NOT_OK, .features = F_INDIRECT,
+	{ "indirect_bad_buffer", .d = { TABLE(48) }, .n = 1, E_SAFE | E_NOT_OK,
+	  .features = F_INDIRECT,
 	  .table = { HDR, { MEM_END, 512, N | W, 2 }, STATUS } },
 };
+/* clang-format on */
 
 /* A table of 65536 descriptors that all lead to the next, within RAM: far longer than the queue. */
 static const char *indirect_of_65536(const void *arg)

@@ -21,14 +21,14 @@ extern struct disk victim, innocent;
 
 /* What an attack may leave behind. */
 enum expect {
-	E_SAFE = 0,         /* the queue serves the next request, or asks for a reset */
-	E_ALIVE = 1 << 0,   /* the queue serves the next request */
-	E_USED = 1 << 1,    /* the chain comes back */
-	E_OK = 1 << 2,      /* ... with that status */
+	E_SAFE = 0,	  /* the queue serves the next request, or asks for a reset */
+	E_ALIVE = 1 << 0, /* the queue serves the next request */
+	E_USED = 1 << 1,  /* the chain comes back */
+	E_OK = 1 << 2,	  /* ... with that status */
 	E_IOERR = 1 << 3,
 	E_UNSUPP = 1 << 4,
-	E_NOT_OK = 1 << 5,  /* the status does not claim success */
-	E_KEEP = 1 << 6,    /* no data were written */
+	E_NOT_OK = 1 << 5, /* the status does not claim success */
+	E_KEEP = 1 << 6,   /* no data were written */
 	E_ERROR = E_USED | E_ALIVE | E_IOERR | E_UNSUPP,
 };
 

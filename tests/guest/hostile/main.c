@@ -52,7 +52,8 @@ const char *victim_settled(bool *ret_needs_reset)
 	while (!passed(end)) {
 		if (vq_used(&d->q[0], &id, &len) && id == (uint32_t)want &&
 		    *disk_status(d, 1) == BLK_OK)
-			return pattern_ok(0, 7, 1, MEM_DATA) ? NULL : "the next request has other data";
+			return pattern_ok(0, 7, 1, MEM_DATA) ? NULL :
+							       "the next request has other data";
 		if (virtio_status(&d->v) & STATUS_NEEDS_RESET) {
 			*ret_needs_reset = true;
 			return NULL;

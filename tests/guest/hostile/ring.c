@@ -62,7 +62,8 @@ static const char *misplaced(const void *arg)
 		disk_submit(&victim, 0, 0, BLK_IN, 0, MEM_DATA, 512);
 		TRY(ring_at(part, p->addr));
 		/* A driver has to learn that such a queue will never answer. */
-		CHECK(p->possible || arg_qemu() || !mmio_read16(victim.v.common + VC_QUEUE_ENABLE) ||
+		CHECK(p->possible || arg_qemu() ||
+			      !mmio_read16(victim.v.common + VC_QUEUE_ENABLE) ||
 			      virtio_status(&victim.v) & STATUS_NEEDS_RESET,
 		      "area %u: queue_enable reads 1 and the status 0x%x", part,
 		      virtio_status(&victim.v));

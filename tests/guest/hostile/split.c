@@ -103,6 +103,10 @@ static const char *jump(uint16_t by)
 	victim.q[0].avail += by - 1;
 	vq_post_split(&victim.q[0], 0);
 	vq_notify(&victim.q[0]);
+	/* The next request must not bring the index to where the device expects it. */
+	for (uint64_t end = deadline_ms(200); !passed(end);)
+		if (virtio_status(&victim.v) & STATUS_NEEDS_RESET)
+			break;
 	return victim_safe();
 }
 

@@ -67,41 +67,63 @@ static const char *read_only_registers(void)
 	return victim_alive();
 }
 
-static void access(uint64_t addr, unsigned int width, uint64_t value, bool write)
+static void read_at(uint64_t addr, unsigned int width)
 {
-	switch (width << write) {
+	switch (width) {
 	case 1:
 		mmio_read8(addr);
 		break;
 	case 2:
-		write && width == 1 ? mmio_write8(addr, value) : (void)mmio_read16(addr);
+		mmio_read16(addr);
 		break;
 	case 4:
-		write && width == 2 ? mmio_write16(addr, value) : (void)mmio_read32(addr);
+		mmio_read32(addr);
 		break;
 	case 8:
-		write && width == 4 ? mmio_write32(addr, value) : (void)mmio_read64(addr);
+		mmio_read64(addr);
 		break;
-	case 16:
+	}
+}
+
+static void write_at(uint64_t addr, unsigned int width, uint64_t value)
+{
+	switch (width) {
+	case 1:
+		mmio_write8(addr, value);
+		break;
+	case 2:
+		mmio_write16(addr, value);
+		break;
+	case 4:
+		mmio_write32(addr, value);
+		break;
+	case 8:
 		mmio_write64(addr, value);
 		break;
 	}
 }
 
-/* Every offset of [from, to) at every width, unaligned ones too. */
-static void sweep(uint64_t from, uint64_t to, unsigned int step, uint64_t value, bool write)
+/* Every width at every @step of [from, to), unaligned too. */
+static void sweep_reads(uint64_t from, uint64_t to, unsigned int step)
 {
 	for (uint64_t a = from; a < to; a += step)
 		for (unsigned int width = 1; width <= 8; width *= 2)
-			access(a, width, value, write);
+			read_at(a, width);
+}
+
+static void sweep_writes(uint64_t from, uint64_t to, unsigned int step, uint64_t value)
+{
+	for (uint64_t a = from; a < to; a += step)
+		for (unsigned int width = 1; width <= 8; width *= 2)
+			write_at(a, width, value);
 }
 
 static const char *odd_reads(void)
 {
-	sweep(dev()->common, dev()->common + VC_SIZE + 8, 1, 0, false);
-	sweep(dev()->isr, dev()->isr + 8, 1, 0, false);
-	sweep(dev()->config, dev()->config + 72, 1, 0, false);
-	sweep(dev()->notify, dev()->notify + 16, 1, 0, false);
+	sweep_reads(dev()->common, dev()->common + VC_SIZE + 8, 1);
+	sweep_reads(dev()->isr, dev()->isr + 8, 1);
+	sweep_reads(dev()->config, dev()->config + 72, 1);
+	sweep_reads(dev()->notify, dev()->notify + 16, 1);
 	return victim_alive();
 }
 
@@ -110,10 +132,10 @@ static const char *odd_writes(void)
 	static const uint64_t values[] = { 0, ~0ull, 0x0123456789abcdef };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(values); i++) {
-		sweep(dev()->common, dev()->common + VC_SIZE + 8, 1, values[i], true);
-		sweep(dev()->isr, dev()->isr + 8, 1, values[i], true);
-		sweep(dev()->config, dev()->config + 72, 1, values[i], true);
-		sweep(dev()->notify, dev()->notify + 16, 1, values[i], true);
+		sweep_writes(dev()->common, dev()->common + VC_SIZE + 8, 1, values[i]);
+		sweep_writes(dev()->isr, dev()->isr + 8, 1, values[i]);
+		sweep_writes(dev()->config, dev()->config + 72, 1, values[i]);
+		sweep_writes(dev()->notify, dev()->notify + 16, 1, values[i]);
 	}
 	return NULL;
 }
@@ -127,10 +149,10 @@ static const char *bar_sweep(void)
 
 		if (!b->size || b->io)
 			continue;
-		sweep(b->addr, b->addr + b->size - 8, step, 0, false);
-		sweep(b->addr + b->size - 8, b->addr + b->size, 1, 0, false);
-		sweep(b->addr, b->addr + b->size - 8, step, ~0ull, true);
-		sweep(b->addr + b->size - 8, b->addr + b->size, 1, ~0ull, true);
+		sweep_reads(b->addr, b->addr + b->size - 8, step);
+		sweep_reads(b->addr + b->size - 8, b->addr + b->size, 1);
+		sweep_writes(b->addr, b->addr + b->size - 8, step, ~0ull);
+		sweep_writes(b->addr + b->size - 8, b->addr + b->size, 1, ~0ull);
 	}
 	return NULL;
 }
@@ -174,8 +196,8 @@ static const char *config_beyond_end(void)
 {
 	uint32_t end = dev()->config_len;
 
-	sweep(dev()->config + end - 8, dev()->config + end + 16, 1, 0, false);
-	sweep(dev()->config + end - 8, dev()->config + end + 16, 1, ~0ull, true);
+	sweep_reads(dev()->config + end - 8, dev()->config + end + 16, 1);
+	sweep_writes(dev()->config + end - 8, dev()->config + end + 16, 1, ~0ull);
 	return victim_alive();
 }
 
@@ -199,8 +221,10 @@ static const char *pci_window_works(void)
 
 	virtio_select(dev(), 0);
 	CHECK_EQ(window(dev()->bar, base + VC_STATUS, 1, false, 0) & 0xff, STATUS_READY, "status");
-	CHECK_EQ(window(dev()->bar, base + VC_QUEUE_SIZE, 2, false, 0) & 0xffff, QUEUE_SIZE, "size");
-	CHECK_EQ(window(dev()->bar, base + VC_QUEUE_DESC, 4, false, 0), victim.q[0].desc, "address");
+	CHECK_EQ(window(dev()->bar, base + VC_QUEUE_SIZE, 2, false, 0) & 0xffff, QUEUE_SIZE,
+		 "size");
+	CHECK_EQ(window(dev()->bar, base + VC_QUEUE_DESC, 4, false, 0), victim.q[0].desc,
+		 "address");
 	window(dev()->bar, base + VC_QUEUE_SELECT, 2, true, 0x1234);
 	CHECK_EQ(mmio_read16(dev()->common + VC_QUEUE_SELECT), 0x1234, "queue_select");
 	return victim_alive();

@@ -8,13 +8,15 @@ enum { VIRTIO_ID_BLOCK = 2, AREA_HEADERS = 0x200000, AREA_STATUS = 0x280000, WAI
 static const char *disk_start(struct disk *d, unsigned int queues)
 {
 	if (!virtio_negotiate(&d->v, d->want))
-		return fail("disk %u: negotiation failed, status 0x%x", d->number, virtio_status(&d->v));
+		return fail("disk %u: negotiation failed, status 0x%x", d->number,
+			    virtio_status(&d->v));
 	d->indirect = d->v.features & F_INDIRECT;
 	d->sectors = mmio_read32(d->v.config) | (uint64_t)mmio_read32(d->v.config + 4) << 32;
 	for (d->queues = 0; d->queues < queues; d->queues++)
 		if (!vq_setup(&d->q[d->queues], &d->v, d->queues, d->size,
 			      d->area + d->queues * VQ_AREA))
-			return fail("disk %u: no queue %u of size %u", d->number, d->queues, d->size);
+			return fail("disk %u: no queue %u of size %u", d->number, d->queues,
+				    d->size);
 	if (d->interrupts) {
 		virtio_select(&d->v, 0);
 		mmio_write16(d->v.common + VC_QUEUE_MSIX, d->entry);
@@ -51,8 +53,8 @@ volatile uint8_t *disk_status(const struct disk *d, unsigned int slot)
 	return (volatile uint8_t *)(d->area + AREA_STATUS) + slot % DISK_SLOTS;
 }
 
-int disk_submit(struct disk *d, unsigned int queue, unsigned int slot, uint32_t type, uint64_t sector,
-		uint64_t buf, uint32_t len)
+int disk_submit(struct disk *d, unsigned int queue, unsigned int slot, uint32_t type,
+		uint64_t sector, uint64_t buf, uint32_t len)
 {
 	struct sg sg[3] = {
 		{ (uint64_t)disk_header(d, slot), sizeof(struct blk_header), false },

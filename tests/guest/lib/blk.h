@@ -25,7 +25,8 @@ enum { BLK_OK, BLK_IOERR, BLK_UNSUPP };
 #define BLK_F_MQ       (1ull << 12)
 #define BLK_F_DISCARD  (1ull << 13)
 #define BLK_F_ZEROES   (1ull << 14)
-#define BLK_F_ALL      (BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH | BLK_F_MQ | BLK_F_DISCARD | BLK_F_ZEROES)
+#define BLK_F_RANGES   (BLK_F_DISCARD | BLK_F_ZEROES)
+#define BLK_F_ALL      (BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH | BLK_F_MQ | BLK_F_RANGES)
 #define RING_F_ALL     (F_INDIRECT | F_EVENT_IDX | F_PACKED | F_RING_RESET)
 
 struct blk_header {
@@ -62,8 +63,8 @@ const char *disk_reopen(struct disk *d);
 struct blk_header *disk_header(const struct disk *d, unsigned int slot);
 volatile uint8_t *disk_status(const struct disk *d, unsigned int slot);
 /* Submits without waiting; the header and status of @slot are used. The id, or -1. */
-int disk_submit(struct disk *d, unsigned int queue, unsigned int slot, uint32_t type, uint64_t sector,
-		uint64_t buf, uint32_t len);
+int disk_submit(struct disk *d, unsigned int queue, unsigned int slot, uint32_t type,
+		uint64_t sector, uint64_t buf, uint32_t len);
 /* One request on queue 0, waited for: its status, or -1 when none came. */
 int disk_io(struct disk *d, uint32_t type, uint64_t sector, uint64_t buf, uint32_t len);
 

@@ -39,7 +39,8 @@ static struct gate idt[VECTOR_END];
 static struct tss tss;
 static struct fault_context *fault_ctx;
 static struct fault *fault_out;
-static uint64_t extra_pd[EXTRA_PDS][512] __attribute__((aligned(4096), section(".data.pagetables")));
+static uint64_t extra_pd[EXTRA_PDS][512]
+	__attribute__((aligned(4096), section(".data.pagetables")));
 static unsigned int extra_pds;
 
 static void idt_fill(void)
@@ -65,7 +66,8 @@ void cpu_main(uint32_t info)
 	tss.rsp[0] = (uint64_t)irq_stack_top;
 	tss.iomap_offset = offsetof(struct tss, iomap);
 	tss.iomap[sizeof(tss.iomap) - 1] = 0xff;
-	gdt_tss[0] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24) << 56;
+	gdt_tss[0] =
+		(sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24) << 56;
 	gdt_tss[1] = 0;
 	idt_fill();
 	__asm__ volatile("lidt %0; ltr %w1" ::"m"(idtr), "r"(0x30));
@@ -147,7 +149,8 @@ static uint64_t msr_write0(uint64_t arg)
 {
 	const struct msr_write *w = (const struct msr_write *)arg;
 
-	__asm__ volatile("wrmsr" ::"a"((uint32_t)w->value), "d"((uint32_t)(w->value >> 32)), "c"(w->msr));
+	__asm__ volatile("wrmsr" ::"a"((uint32_t)w->value), "d"((uint32_t)(w->value >> 32)),
+			 "c"(w->msr));
 	return 0;
 }
 

@@ -94,37 +94,39 @@ static inline void delay_ms(uint32_t ms)
 
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(sub));
 }
 
-#define DEFINE_PORT_IO(suffix, type)                                                               \
-	static inline type in##suffix(uint16_t port)                                               \
-	{                                                                                          \
-		type v;                                                                            \
-                                                                                                   \
-		__asm__ volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port) : "memory");        \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void out##suffix(uint16_t port, type v)                                      \
-	{                                                                                          \
-		__asm__ volatile("out" #suffix " %0, %1" ::"a"(v), "Nd"(port) : "memory");         \
+#define DEFINE_PORT_IO(suffix, type)                                                        \
+	static inline type in##suffix(uint16_t port)                                        \
+	{                                                                                   \
+		type v;                                                                     \
+                                                                                            \
+		__asm__ volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port) : "memory"); \
+		return v;                                                                   \
+	}                                                                                   \
+	static inline void out##suffix(uint16_t port, type v)                               \
+	{                                                                                   \
+		__asm__ volatile("out" #suffix " %0, %1" ::"a"(v), "Nd"(port) : "memory");  \
 	}
 DEFINE_PORT_IO(b, uint8_t)
 DEFINE_PORT_IO(w, uint16_t)
 DEFINE_PORT_IO(l, uint32_t)
 
 /* One access of exactly that width: the compiler may neither split nor merge it. */
-#define DEFINE_MMIO(bits, ins)                                                                     \
-	static inline uint##bits##_t mmio_read##bits(uint64_t addr)                                \
-	{                                                                                          \
-		uint##bits##_t v;                                                                  \
-                                                                                                   \
-		__asm__ volatile(ins " (%1), %0" : "=r"(v) : "r"(addr) : "memory");                \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void mmio_write##bits(uint64_t addr, uint##bits##_t v)                       \
-	{                                                                                          \
-		__asm__ volatile(ins " %0, (%1)" ::"r"(v), "r"(addr) : "memory");                  \
+#define DEFINE_MMIO(bits, ins)                                                      \
+	static inline uint##bits##_t mmio_read##bits(uint64_t addr)                 \
+	{                                                                           \
+		uint##bits##_t v;                                                   \
+                                                                                    \
+		__asm__ volatile(ins " (%1), %0" : "=r"(v) : "r"(addr) : "memory"); \
+		return v;                                                           \
+	}                                                                           \
+	static inline void mmio_write##bits(uint64_t addr, uint##bits##_t v)        \
+	{                                                                           \
+		__asm__ volatile(ins " %0, (%1)" ::"r"(v), "r"(addr) : "memory");   \
 	}
 DEFINE_MMIO(8, "movb")
 DEFINE_MMIO(16, "movw")

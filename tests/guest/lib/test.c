@@ -98,8 +98,8 @@ static const char *run_guarded(const struct test_case *c)
 	const char *reason;
 
 	if (fault_guard(&ctx))
-		return fail("exception %u, error 0x%lx, at 0x%lx, address 0x%lx", fault.vector, fault.error,
-			    fault.rip, fault.cr2);
+		return fail("exception %u, error 0x%lx, at 0x%lx, address 0x%lx", fault.vector,
+			    fault.error, fault.rip, fault.cr2);
 	fault_arm(&ctx, &fault);
 	reason = c->run(c->arg);
 	fault_disarm();
@@ -139,7 +139,7 @@ _Noreturn void guest_exit(enum guest_exit how)
 		outb(0xf4, how == EXIT_DONE ? 0x10 : 0x11);
 	else if (how == EXIT_DONE)
 		power_off();
-	/* A guest that is broken neither powers off nor goes on: the runner's time limit ends it. */
+	/* A broken guest neither powers off nor goes on: the runner's time limit ends it. */
 	for (;;)
 		cpu_pause();
 }

@@ -21,27 +21,27 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Formats a reason into a static buffer and returns it. */
 const char *fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-#define CHECK(cond, ...)                                                                           \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			return fail(__VA_ARGS__);                                                  \
+#define CHECK(cond, ...)                          \
+	do {                                      \
+		if (!(cond))                      \
+			return fail(__VA_ARGS__); \
 	} while (0)
 
-#define CHECK_EQ(got, want, what)                                                                  \
-	do {                                                                                       \
-		uint64_t got_ = (got), want_ = (want);                                             \
-                                                                                                   \
-		if (got_ != want_)                                                                 \
-			return fail("%s: 0x%lx, expected 0x%lx", what, got_, want_);               \
+#define CHECK_EQ(got, want, what)                                                    \
+	do {                                                                         \
+		uint64_t got_ = (got), want_ = (want);                               \
+                                                                                     \
+		if (got_ != want_)                                                   \
+			return fail("%s: 0x%lx, expected 0x%lx", what, got_, want_); \
 	} while (0)
 
 /* Hands the reason of a helper on. */
-#define TRY(expr)                                                                                  \
-	do {                                                                                       \
-		const char *reason_ = (expr);                                                      \
-                                                                                                   \
-		if (reason_)                                                                       \
-			return reason_;                                                            \
+#define TRY(expr)                             \
+	do {                                  \
+		const char *reason_ = (expr); \
+                                              \
+		if (reason_)                  \
+			return reason_;       \
 	} while (0)
 
 /* Runs and reports one case, unless the arguments from= or only= leave it out. */
