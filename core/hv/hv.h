@@ -17,8 +17,12 @@ struct hv_vcpu;
 
 /* --- the machine --- */
 
-/* Opens @dev_path (NULL: /dev/kvm) and makes a VM with interrupt controllers in the kernel. */
+/* Opens @dev_path (NULL: /dev/kvm) and makes a VM. */
 int hv_vm_create(const char *dev_path, struct hv_vm **ret_vm, struct error *err);
+/* Interrupt controllers in the kernel: once, before the first vCPU and before any interrupt is set
+ * up. After hv_map() of the RAM: with them a change of the memory map waits for a grace period,
+ * which is most of the time that a VM takes to start. */
+int hv_create_irqchip(struct hv_vm *vm, struct error *err);
 /* After all vCPUs are destroyed. NULL is fine. */
 void hv_vm_destroy(struct hv_vm *vm);
 

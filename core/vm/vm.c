@@ -109,6 +109,8 @@ int vm_new(const struct machine_config *config, struct vm **ret_vm, struct error
 	if (r == 0)
 		r = make_memory(vm, err);
 	if (r == 0)
+		r = hv_create_irqchip(vm->hv, err);
+	if (r == 0)
 		r = make_buses(vm, err);
 	if (r == 0)
 		r = make_board(vm, err);

@@ -35,7 +35,7 @@ static int set_up(void **state)
 	f->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (f->ram == MAP_FAILED || hv_map(f->vm, 0, 0, f->ram, RAM_SIZE, false) < 0)
 		return -1;
-	if (hv_vcpu_create(f->vm, 0, &f->vcpu, &err) < 0)
+	if (hv_create_irqchip(f->vm, &err) < 0 || hv_vcpu_create(f->vm, 0, &f->vcpu, &err) < 0)
 		return -1;
 	*state = f;
 	return 0;

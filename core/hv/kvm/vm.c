@@ -118,12 +118,6 @@ static int setup_vm(struct hv_vm *vm, struct error *err)
 	r = kvm_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	if (r < 0)
 		return error_errno(err, r, "KVM_SET_IDENTITY_MAP_ADDR");
-	r = kvm_ioctl(vm->fd, KVM_CREATE_IRQCHIP, NULL);
-	if (r < 0)
-		return error_errno(err, r, "cannot create the interrupt controllers");
-	r = kvm_irq_init(vm);
-	if (r < 0)
-		return error_errno(err, r, "cannot set up interrupt routing");
 	return 0;
 }
 
@@ -176,6 +170,19 @@ void hv_vm_destroy(struct hv_vm *vm)
 		close(vm->dev_fd);
 	pthread_mutex_destroy(&vm->route_lock);
 	free(vm);
+}
+
+int hv_create_irqchip(struct hv_vm *vm, struct error *err)
+{
+	int r;
+
+	r = kvm_ioctl(vm->fd, KVM_CREATE_IRQCHIP, NULL);
+	if (r < 0)
+		return error_errno(err, r, "cannot create the interrupt controllers");
+	r = kvm_irq_init(vm);
+	if (r < 0)
+		return error_errno(err, r, "cannot set up interrupt routing");
+	return 0;
 }
 
 unsigned hv_max_vcpus(const struct hv_vm *vm)
