@@ -135,7 +135,9 @@ class Guest:
                     return match
                 left = deadline - time.monotonic()
                 if self.ended or left <= 0:
-                    why = "ended" if self.ended else f"ran for {timeout} s"
+                    why = f"ran for {timeout} s"
+                    if self.ended:
+                        why = f"ended with status {self.final_status()}"
                     raise Failed(f"the guest {why} without /{pattern}/; {self.last_words()}")
                 self.changed.wait(min(left, 0.5) if self.terminal is not None else left)
                 if self.terminal is not None and self.process.poll() is not None:
@@ -153,6 +155,13 @@ class Guest:
             raise Failed(f"the VMM did not end in {timeout} s; {self.last_words()}") from None
         if want is not None and status != want:
             raise Failed(f"exit status {status}, not {want}; {self.last_words()}")
+
+    def final_status(self):
+        """Of a process whose console is closed, and which is therefore about to end."""
+        try:
+            return self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "none yet"
 
     def last_words(self):
         with open(self.errors_path, errors="replace") as f:
