@@ -61,6 +61,7 @@ static void serve_exit(struct vcpu *vcpu, struct hv_exit *exit)
 	case HV_EXIT_INTR:
 		break;
 	case HV_EXIT_SHUTDOWN:
+		log_error("vCPU %u: triple fault", vcpu->index);
 		vm_raise(vcpu->vm, EVENT_CRASH);
 		break;
 	case HV_EXIT_EVENT_POWEROFF:

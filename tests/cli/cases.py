@@ -463,7 +463,7 @@ NEIGHBOURS = [
            notices=("--pvh is ignored, as --kernel is given",)),
     Case("quiet-notices", boot("-l", "error", "--mem-size", "64M"), 0, kvm=True),
     Case("end-reset", ["boot", "-k", "{d}/reset", "--on-reset", "exit"], 3, kvm=True),
-    Case("end-crash", ["boot", "-k", "{d}/crash"], 5, kvm=True),
+    Case("end-crash", ["boot", "-k", "{d}/crash"], 5, "vCPU 0: triple fault", kvm=True),
 ]
 
 ALL = (COMMANDS + OPTIONS + MACHINE + KERNELS + DEVICES + IMAGES + PLUGINS + PARAMS + HELP +
