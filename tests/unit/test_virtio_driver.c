@@ -468,3 +468,18 @@ void rig_no_interrupt(struct rig *rig, uint16_t q)
 	else
 		__atomic_store_n(&queue->avail->flags, 1, __ATOMIC_RELAXED);
 }
+
+void rig_complete_all(struct rig *rig)
+{
+	while (rig->n_held)
+		virtio_vq_push(rig->held[--rig->n_held], 0);
+	virtio_vq_flush(virtio_vq(rig->dev, 0));
+}
+
+void rig_send_n(struct rig *rig, unsigned n)
+{
+	static const struct rig_buf buf = { RIG_DATA, 64 };
+
+	for (unsigned i = 0; i < n; i++)
+		assert_true(rig_add(rig, 0, &buf, 0, 1, 0) >= 0);
+}

@@ -103,6 +103,10 @@ int rig_add_raw(struct rig *rig, uint16_t q, uint64_t gpa, uint32_t len, uint16_
 		uint16_t next_or_id);
 /* Rings the doorbell if the device wants that. */
 bool rig_kick(struct rig *rig, uint16_t q);
+/* Completes what the plugin holds, with length 0. */
+void rig_complete_all(struct rig *rig);
+/* @n requests of 64 readable bytes on queue 0, not announced. */
+void rig_send_n(struct rig *rig, unsigned n);
 bool rig_used(struct rig *rig, uint16_t q, uint16_t *ret_id, uint32_t *ret_len);
 /* Next interrupt after @more further used chains of one descriptor each. */
 void rig_want_interrupt(struct rig *rig, uint16_t q, uint16_t more);
