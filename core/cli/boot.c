@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "payload/payload.h"
+#include "plugin/ctl.h"
 #include "plugin/device.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -58,6 +59,8 @@ static int run_machine(const struct machine_config *config, struct ready_device 
 	struct vm *vm = NULL;
 	int r = vm_new(config, &vm, &err);
 
+	if (r == 0)
+		vm_set_ctl(vm, &ctl_ops);
 	if (r == 0)
 		r = add_devices(vm, config, ready, &err);
 	if (r == 0)

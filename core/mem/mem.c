@@ -276,6 +276,25 @@ void mem_put(struct mem *mem, const struct iovec *iov, unsigned n, bool written)
 	/* Regions live as long as the VM: there is nothing to unpin. */
 }
 
+int mem_discard_host(struct mem *mem, const void *host, uint64_t len)
+{
+	uint64_t offset = (uintptr_t)host - (uintptr_t)mem->ram.host;
+
+	if (!range_within(offset, len, mem->ram.len))
+		return -EFAULT;
+	return mem_backing_discard(&mem->ram, offset, len);
+}
+
+int mem_discard(struct mem *mem, uint64_t gpa, uint64_t len)
+{
+	struct iovec iov[MEM_MAX_REGIONS];
+	int i, n = mem_get(mem, gpa, len, true, iov, MEM_MAX_REGIONS), res = MIN(n, 0);
+
+	for (i = 0; i < n && !res; i++)
+		res = mem_discard_host(mem, iov[i].iov_base, iov[i].iov_len);
+	return res;
+}
+
 int mem_read(const struct mem *mem, uint64_t gpa, void *ret_buf, uint64_t len)
 {
 	struct iovec iov[MEM_MAX_REGIONS];

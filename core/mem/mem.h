@@ -54,6 +54,11 @@ uint64_t mem_end(const struct mem *mem);
 /* Zeroes all RAM by giving it back to the host where the back end allows that. */
 int mem_clear(struct mem *mem);
 
+/* Gives the host's memory behind a range back, as <alcor/mem.h> says: a range of the guest, or of
+ * the host, which has to lie in RAM. -EFAULT. [any] */
+int mem_discard(struct mem *mem, uint64_t gpa, uint64_t len);
+int mem_discard_host(struct mem *mem, const void *host, uint64_t len);
+
 /* Host address of [gpa, gpa + len) when it lies in one region, else NULL. len 0: NULL. [any] */
 void *mem_ptr(const struct mem *mem, uint64_t gpa, uint64_t len);
 /* All or nothing, across adjacent regions; -EFAULT. [any] */

@@ -259,6 +259,7 @@ int mem_backing_alloc(const struct mem_config *config, uint64_t page_size,
 {
 	struct mem_backing backing = {
 		.len = config->size,
+		.page_size = page_size,
 		.fd = -1,
 		.backend = config->backend,
 		.shared = config->shared || config->backend == MEM_MEMFD,
@@ -296,13 +297,31 @@ void mem_backing_free(struct mem_backing *backing)
 	*backing = (struct mem_backing){ .fd = -1 };
 }
 
-int mem_backing_clear(const struct mem_backing *backing)
+/* Dropping private pages of a file would show the file's content again. */
+static bool can_drop(const struct mem_backing *backing)
 {
-	/* Dropping private pages of a file would show the file's content again. */
-	bool drop = backing->shared || backing->backend != MEM_FILE;
+	return backing->shared || backing->backend != MEM_FILE;
+}
+
+/* MADV_DONTNEED would leave the pages of shared memory in the memory's file. */
+static int drop(const struct mem_backing *backing, uint64_t offset, uint64_t len)
+{
 	int advice = backing->shared ? MADV_REMOVE : MADV_DONTNEED;
 
-	if (!drop || madvise(backing->host, backing->len, advice) < 0) {
+	return madvise(backing->host + offset, len, advice) < 0 ? -errno : 0;
+}
+
+int mem_backing_discard(const struct mem_backing *backing, uint64_t offset, uint64_t len)
+{
+	uint64_t end = align_down(offset + len, backing->page_size);
+
+	offset = align_up(offset, backing->page_size);
+	return offset < end && can_drop(backing) ? drop(backing, offset, end - offset) : 0;
+}
+
+int mem_backing_clear(const struct mem_backing *backing)
+{
+	if (!can_drop(backing) || drop(backing, 0, backing->len)) {
 		memset(backing->host, 0, backing->len);
 		return 0;
 	}

@@ -7,7 +7,7 @@
 
 struct mem_backing {
 	uint8_t *host; /* aligned so that huge pages of host and guest can coincide */
-	uint64_t len;
+	uint64_t len, page_size;
 	int fd; /* -1: none */
 	enum mem_backend backend;
 	bool shared, prefault;
@@ -20,6 +20,8 @@ int mem_backing_alloc(const struct mem_config *config, uint64_t page_size,
 		      struct mem_backing *ret_backing, struct error *err);
 void mem_backing_free(struct mem_backing *backing);
 int mem_backing_clear(const struct mem_backing *backing);
+/* The whole pages of [offset, offset + len), which lies within. */
+int mem_backing_discard(const struct mem_backing *backing, uint64_t offset, uint64_t len);
 
 /* "3 GiB": the largest unit that loses nothing. */
 struct mem_size_text {

@@ -179,6 +179,7 @@ static void device_free(struct device *dev)
 	svc_pci_revoke(dev);
 	svc_virtio_revoke(dev);
 	svc_console_revoke(dev);
+	svc_ctl_revoke(dev);
 	svc_loop_revoke(dev);
 	device_loop_free(dev);
 	params_free(dev->params);

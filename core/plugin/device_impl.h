@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include <alcor/console.h>
+#include <alcor/ctl.h>
 #include <alcor/io.h>
 #include <alcor/loop.h>
 #include <alcor/pci.h>
@@ -77,6 +78,12 @@ struct alcor_console_port {
 	struct console_port *port;
 };
 
+struct device_property {
+	LIST_ENTRY(device_property) link;
+	struct alcor_ctl_property desc; /* full size */
+	void *opaque;
+};
+
 /* A callback on its way to the loop. */
 struct device_defer {
 	LIST_ENTRY(device_defer) link;
@@ -116,6 +123,7 @@ struct device {
 	LIST_HEAD(, alcor_watch) watches;
 	LIST_HEAD(, alcor_timer) timers;
 	LIST_HEAD(, alcor_console_port) ports;
+	LIST_HEAD(, device_property) properties;
 	struct alcor_virtio_ops virtio_ops; /* full size */
 	struct virtio_dev *virtio;
 	struct virtio_pci *virtio_pci;
@@ -183,6 +191,7 @@ void svc_io_revoke(struct device *dev);
 void svc_pci_revoke(struct device *dev);
 void svc_virtio_revoke(struct device *dev);
 void svc_console_revoke(struct device *dev);
+void svc_ctl_revoke(struct device *dev);
 void svc_loop_revoke(struct device *dev);
 
 #endif

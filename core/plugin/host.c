@@ -13,10 +13,10 @@ static const void *host_service(const struct alcor_host *host, const char *id)
 		const void *table;
 	} services[] = {
 		{ ALCOR_ACPI_ID, &svc_acpi },	    { ALCOR_CFG_ID, &svc_cfg },
-		{ ALCOR_CONSOLE_ID, &svc_console }, { ALCOR_IO_ID, &svc_io },
-		{ ALCOR_LOOP_ID, &svc_loop },	    { ALCOR_MEM_ID, &svc_mem },
-		{ ALCOR_PCI_ID, &svc_pci },	    { ALCOR_VIRTIO_ID, &svc_virtio },
-		{ ALCOR_VM_ID, &svc_vm },
+		{ ALCOR_CONSOLE_ID, &svc_console }, { ALCOR_CTL_ID, &svc_ctl },
+		{ ALCOR_IO_ID, &svc_io },	    { ALCOR_LOOP_ID, &svc_loop },
+		{ ALCOR_MEM_ID, &svc_mem },	    { ALCOR_PCI_ID, &svc_pci },
+		{ ALCOR_VIRTIO_ID, &svc_virtio },   { ALCOR_VM_ID, &svc_vm },
 	};
 	size_t i;
 

@@ -6,6 +6,7 @@
 #include <alcor/acpi.h>
 #include <alcor/cfg.h>
 #include <alcor/console.h>
+#include <alcor/ctl.h>
 #include <alcor/io.h>
 #include <alcor/loop.h>
 #include <alcor/mem.h>
@@ -16,6 +17,7 @@
 extern const struct alcor_acpi svc_acpi;
 extern const struct alcor_cfg svc_cfg;
 extern const struct alcor_console svc_console;
+extern const struct alcor_ctl svc_ctl;
 extern const struct alcor_io svc_io;
 extern const struct alcor_loop svc_loop;
 extern const struct alcor_mem svc_mem;

@@ -25,10 +25,27 @@ static void svc_mem_put(struct alcor_dev *pub, const struct iovec *iov, uint32_t
 	mem_put(vm_mem(device_of(pub)->vm), iov, n, access & ALCOR_MEM_WRITE);
 }
 
+static int svc_mem_discard(struct alcor_dev *pub, uint64_t gpa, uint64_t len)
+{
+	return mem_discard(vm_mem(device_of(pub)->vm), gpa, len);
+}
+
+static int svc_mem_discard_iov(struct alcor_dev *pub, const struct iovec *iov, uint32_t n)
+{
+	struct mem *mem = vm_mem(device_of(pub)->vm);
+	int ret = 0;
+
+	for (uint32_t i = 0; i < n && !ret; i++)
+		ret = mem_discard_host(mem, iov[i].iov_base, iov[i].iov_len);
+	return ret;
+}
+
 const struct alcor_mem svc_mem = {
 	.struct_size = sizeof(svc_mem),
 	.read = svc_mem_read,
 	.write = svc_mem_write,
 	.get = svc_mem_get,
 	.put = svc_mem_put,
+	.discard = svc_mem_discard,
+	.discard_iov = svc_mem_discard_iov,
 };

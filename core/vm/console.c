@@ -354,11 +354,52 @@ static void escape_print(void *opaque, const char *text)
 	console_write(console->stdio, (const uint8_t *)text, strlen(text));
 }
 
+static void escape_list(void *opaque)
+{
+	struct console *console = opaque;
+	struct vm *vm = console->vm;
+
+	if (vm->ctl)
+		vm->ctl->list(vm, escape_print, console);
+}
+
+static void print_line(struct console *console, const char *text)
+{
+	escape_print(console, text);
+	escape_print(console, "\n");
+}
+
+static void escape_get(void *opaque, const char *name)
+{
+	struct console *console = opaque;
+	struct vm *vm = console->vm;
+	struct error err = { .text = "devices have no properties" };
+	char text[256];
+
+	if (vm->ctl && vm->ctl->get(vm, name, text, sizeof(text), &err) == 0)
+		print_line(console, text);
+	else
+		print_line(console, err.text);
+}
+
+static void escape_set(void *opaque, const char *name, const char *value)
+{
+	struct console *console = opaque;
+	struct vm *vm = console->vm;
+	struct error err = { .text = "devices have no properties" };
+
+	if (!vm->ctl || vm->ctl->set(vm, name, value, &err) < 0)
+		print_line(console, err.text);
+}
+
 static const struct escape_ops escape_ops = {
 	.quit = escape_quit,
 	.power_down = escape_power_down,
 	.reset = escape_reset,
 	.send_break = escape_break,
+	.list = escape_list,
+	.get = escape_get,
+	.set = escape_set,
 	.print = escape_print,
 };
 

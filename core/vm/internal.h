@@ -37,8 +37,9 @@ struct vm {
 	struct bus *pio, *mmio;
 	struct board *board;
 	struct console *console;
-	struct loop *loop;	   /* of the main thread */
-	struct vm_device *devices; /* latest first */
+	struct loop *loop;	      /* of the main thread */
+	struct vm_device *devices;    /* latest first */
+	const struct vm_ctl_ops *ctl; /* NULL: none */
 
 	/* Main loop */
 	int event_fd, signal_fd;

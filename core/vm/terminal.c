@@ -88,21 +88,77 @@ static void toggle_monitor(struct escape *e)
 		prompt(e);
 }
 
+/* Cuts the first word off *@line; "" when there is none. */
+static char *next_word(char **line)
+{
+	char *word = *line + strspn(*line, " "), *end = word + strcspn(word, " ");
+
+	*line = end + strspn(end, " ");
+	*end = '\0';
+	return word;
+}
+
+static void help(struct escape *e)
+{
+	e->ops->print(e->opaque, "list               show the properties of devices\n"
+				 "get ID.NAME        show a property\n"
+				 "set ID.NAME VALUE  change a property\n"
+				 "powerdown          press the power button\n"
+				 "reset              reset the machine\n"
+				 "quit               end the VM at once\n");
+}
+
+/* Commands with arguments; false when @word is none of them. */
+static bool run_property_command(struct escape *e, const char *word, char *rest)
+{
+	char *name;
+
+	if (!strcmp(word, "get")) {
+		name = next_word(&rest);
+		if (*name && !*rest)
+			e->ops->get(e->opaque, name);
+		else
+			e->ops->print(e->opaque, "usage: get ID.NAME\n");
+	} else if (!strcmp(word, "set")) {
+		name = next_word(&rest);
+		if (*name && *rest)
+			e->ops->set(e->opaque, name, rest);
+		else
+			e->ops->print(e->opaque, "usage: set ID.NAME VALUE\n");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Commands of one word; false when @word is none of them. */
+static bool run_plain_command(struct escape *e, const char *word)
+{
+	if (!strcmp(word, "quit"))
+		e->ops->quit(e->opaque);
+	else if (!strcmp(word, "powerdown"))
+		e->ops->power_down(e->opaque);
+	else if (!strcmp(word, "reset"))
+		e->ops->reset(e->opaque);
+	else if (!strcmp(word, "list"))
+		e->ops->list(e->opaque);
+	else if (!strcmp(word, "help"))
+		help(e);
+	else
+		return false;
+	return true;
+}
+
 static void run_command(struct escape *e)
 {
+	char *rest = e->line, *word;
+
+	while (e->line_len && e->line[e->line_len - 1] == ' ')
+		e->line_len--;
 	e->line[e->line_len] = '\0';
 	e->ops->print(e->opaque, "\n");
-	if (!strcmp(e->line, "quit"))
-		e->ops->quit(e->opaque);
-	else if (!strcmp(e->line, "powerdown"))
-		e->ops->power_down(e->opaque);
-	else if (!strcmp(e->line, "reset"))
-		e->ops->reset(e->opaque);
-	else if (!strcmp(e->line, "help"))
-		e->ops->print(e->opaque, "powerdown  press the power button\n"
-					 "reset      reset the machine\n"
-					 "quit       end the VM at once\n");
-	else if (e->line_len)
+	word = next_word(&rest);
+	if (*word && !run_property_command(e, word, rest) && (*rest || !run_plain_command(e, word)))
 		e->ops->print(e->opaque, "no such command; try help\n");
 	prompt(e);
 }

@@ -18,6 +18,10 @@ struct escape_ops {
 	void (*power_down)(void *opaque);
 	void (*reset)(void *opaque);
 	void (*send_break)(void *opaque);
+	/* Properties of devices, by the name ID.NAME. */
+	void (*list)(void *opaque);
+	void (*get)(void *opaque, const char *name);
+	void (*set)(void *opaque, const char *name, const char *value);
 	void (*print)(void *opaque, const char *text);
 };
 
@@ -26,7 +30,7 @@ struct escape {
 	void *opaque;
 	bool pending; /* the last character was Ctrl-A */
 	bool monitor; /* input goes to the command prompt */
-	char line[64];
+	char line[256];
 	unsigned line_len;
 };
 

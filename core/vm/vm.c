@@ -166,6 +166,11 @@ struct vm_device *vm_devices(struct vm *vm)
 	return vm->devices;
 }
 
+void vm_set_ctl(struct vm *vm, const struct vm_ctl_ops *ops)
+{
+	vm->ctl = ops;
+}
+
 struct hv_vm *vm_hv(struct vm *vm)
 {
 	return vm->hv;

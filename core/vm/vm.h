@@ -28,6 +28,15 @@ enum vm_status {
 
 enum vm_event { VM_EVENT_POWEROFF = 1, VM_EVENT_RESET = 2, VM_EVENT_PANIC = 3 };
 
+/* Run-time properties of devices, by the name ID.NAME; what the terminal's prompt works with. All
+ * [main]. @print takes lines. */
+struct vm_ctl_ops {
+	void (*list)(struct vm *vm, void (*print)(void *opaque, const char *text), void *opaque);
+	/* @ret_text is cut where @len is too little. */
+	int (*get)(struct vm *vm, const char *name, char *ret_text, size_t len, struct error *err);
+	int (*set)(struct vm *vm, const char *name, const char *text, struct error *err);
+};
+
 /* A device as the VM sees it. All [main], vCPUs stopped. */
 struct vm_device {
 	const char *name;
@@ -47,6 +56,9 @@ void vm_free(struct vm *vm);
 void vm_add_device(struct vm *vm, struct vm_device *dev);
 /* [main] The latest first. */
 struct vm_device *vm_devices(struct vm *vm);
+
+/* [main] Offers properties to the terminal's prompt; static lifetime. */
+void vm_set_ctl(struct vm *vm, const struct vm_ctl_ops *ops);
 
 /* [main] Loads the payload, starts everything, serves until the end. On an error of alcor's the
  * result is negative and *@ret_status untouched. */

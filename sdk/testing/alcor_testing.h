@@ -16,23 +16,29 @@
 #include <alcor/acpi.h>
 #include <alcor/cfg.h>
 #include <alcor/console.h>
+#include <alcor/ctl.h>
 #include <alcor/io.h>
 #include <alcor/loop.h>
+#include <alcor/mem.h>
 #include <alcor/pci.h>
 #include <alcor/plugin.h>
 #include <alcor/virtio.h>
 #include <alcor/vm.h>
 
-#define ALCOR_FAKE_QUEUES 64
-#define ALCOR_FAKE_PARAMS 32
-#define ALCOR_FAKE_GSIS	  32
+#define ALCOR_FAKE_QUEUES     64
+#define ALCOR_FAKE_PARAMS     32
+#define ALCOR_FAKE_GSIS	      32
+#define ALCOR_FAKE_PORTS      8
+#define ALCOR_FAKE_PROPERTIES 32
+#define ALCOR_FAKE_RAM	      (64ull << 20) /* bytes, at guest address 0 */
 
 struct alcor_fake_posted;
 struct alcor_fake_request;
 
 struct alcor_fake_value {
 	const struct alcor_param *param; /* NULL: free */
-	char text[1024];
+	uint32_t count;
+	char text[1024]; /* those of a repeatable parameter one behind the other, NUL between */
 	uint64_t number;
 };
 
@@ -48,6 +54,11 @@ struct alcor_console_port {
 	void *opaque;
 	bool open, blocked;
 	int in_fd, out_fd;
+};
+
+struct alcor_fake_property {
+	struct alcor_ctl_property desc;
+	void *opaque;
 };
 
 /* A request as the driver sees it. */
@@ -79,6 +90,7 @@ struct alcor_fake {
 	void *priv;
 	char error[512]; /* last alcor_error() */
 	char log[512];	 /* last alcor_log() */
+	uint32_t log_level;
 	unsigned n_logs;
 
 	struct alcor_virtio_desc virtio_desc;
@@ -100,7 +112,13 @@ struct alcor_fake {
 	struct alcor_acpi_node acpi_node;
 	struct alcor_pci_desc pci_desc;
 	struct alcor_fake_region pio, mmio, bars[6];
-	struct alcor_console_port console;
+	struct alcor_console_port console;		   /* the first that was opened */
+	struct alcor_console_port ports[ALCOR_FAKE_PORTS]; /* others, on descriptors */
+	struct alcor_fake_property properties[ALCOR_FAKE_PROPERTIES];
+	unsigned n_properties;
+	uint8_t *ram;	     /* guest memory, ALCOR_FAKE_RAM bytes */
+	unsigned n_discards; /* ranges */
+	int discard_result;  /* set by the test: what discard() answers instead */
 
 	/* ---- */
 	struct alcor_host host;
@@ -156,6 +174,13 @@ void alcor_fake_break(struct alcor_fake *fake);
 /* Gives room for @len bytes, and tells a port that waits for it. */
 void alcor_fake_output_room(struct alcor_fake *fake, uint32_t len);
 
+/* Bytes of [gpa, gpa + len) of guest memory that the host has pages for. */
+uint64_t alcor_fake_resident(struct alcor_fake *fake, uint64_t gpa, uint64_t len);
+
+/* The user's side of a property. -ENOENT, -EPERM, -ERANGE, or what the plugin answers. */
+int alcor_fake_get(struct alcor_fake *fake, const char *name, struct alcor_ctl_value *ret_value);
+int alcor_fake_set(struct alcor_fake *fake, const char *name, const struct alcor_ctl_value *value);
+
 /* Whether the manual page at @path has every keyword, parameter, default and choice of the
  * plugin's tables; says on stderr what is missing. */
 bool alcor_fake_manual_complete(const struct alcor_plugin *plugin, const char *path);
@@ -166,6 +191,8 @@ void alcor_fake_wake(struct alcor_fake *fake);
 void alcor_fake_loop_init(struct alcor_fake *fake);
 void alcor_fake_loop_fini(struct alcor_fake *fake);
 void alcor_fake_virtio_fini(struct alcor_fake *fake);
+void alcor_fake_mem_init(struct alcor_fake *fake);
+void alcor_fake_mem_fini(struct alcor_fake *fake);
 bool alcor_fake_virtio_turn(struct alcor_fake *fake);
 __attribute__((noreturn, format(printf, 1, 2))) void alcor_fake_die(const char *fmt, ...);
 extern const struct alcor_cfg alcor_fake_cfg;
@@ -176,5 +203,7 @@ extern const struct alcor_pci alcor_fake_pci;
 extern const struct alcor_io alcor_fake_io;
 extern const struct alcor_vm alcor_fake_vm;
 extern const struct alcor_acpi alcor_fake_acpi;
+extern const struct alcor_mem alcor_fake_mem;
+extern const struct alcor_ctl alcor_fake_ctl;
 
 #endif

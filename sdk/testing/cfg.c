@@ -69,6 +69,20 @@ static int choice_parse(const char *choices, const char *text, uint64_t *ret_num
 	return -EINVAL;
 }
 
+static void text_add(struct alcor_fake_value *value, const char *text)
+{
+	char *at = value->text;
+
+	if (!(value->param->flags & ALCOR_PARAM_REPEAT))
+		value->count = 0;
+	for (uint32_t i = 0; i < value->count; i++)
+		at += strlen(at) + 1;
+	if (strlen(text) >= sizeof(value->text) - (size_t)(at - value->text))
+		alcor_fake_die("%s: too long", value->param->name);
+	strcpy(at, text);
+	value->count++;
+}
+
 static int value_set(struct alcor_fake *fake, const struct alcor_param *param, const char *text)
 {
 	struct alcor_fake_value *value = &fake->values[param - fake->claim->params];
@@ -92,7 +106,7 @@ static int value_set(struct alcor_fake *fake, const struct alcor_param *param, c
 	if (ret)
 		return alcor_error(&fake->dev, ret, "%s: wrong value \"%s\"", param->name, text);
 	value->param = param;
-	snprintf(value->text, sizeof(value->text), "%s", text);
+	text_add(value, text);
 	return 0;
 }
 
@@ -148,16 +162,24 @@ int alcor_fake_create(struct alcor_fake *fake, const char *params)
 
 static uint32_t cfg_count(struct alcor_dev *dev, const char *key)
 {
-	return value_find(alcor_fake_of(dev), key) != NULL;
+	struct alcor_fake_value *value = value_find(alcor_fake_of(dev), key);
+
+	return value ? value->count : 0;
 }
 
 static const char *cfg_str(struct alcor_dev *dev, const char *key, uint32_t index)
 {
 	struct alcor_fake_value *value = value_find(alcor_fake_of(dev), key);
+	const char *text;
 
 	if (!param_find(alcor_fake_of(dev)->claim, key))
 		alcor_fake_die("%s: not in the table of parameters", key);
-	return value && index == 0 ? value->text : NULL;
+	if (!value || index >= value->count)
+		return NULL;
+	text = value->text;
+	while (index--)
+		text += strlen(text) + 1;
+	return text;
 }
 
 static uint64_t cfg_u64(struct alcor_dev *dev, const char *key)

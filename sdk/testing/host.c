@@ -35,6 +35,7 @@ static const void *fake_service(const struct alcor_host *host, const char *id)
 		{ ALCOR_VIRTIO_ID, &alcor_fake_virtio },   { ALCOR_PCI_ID, &alcor_fake_pci },
 		{ ALCOR_CONSOLE_ID, &alcor_fake_console }, { ALCOR_IO_ID, &alcor_fake_io },
 		{ ALCOR_VM_ID, &alcor_fake_vm },	   { ALCOR_ACPI_ID, &alcor_fake_acpi },
+		{ ALCOR_MEM_ID, &alcor_fake_mem },	   { ALCOR_CTL_ID, &alcor_fake_ctl },
 	};
 
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
@@ -52,6 +53,7 @@ static void fake_log(const struct alcor_host *host, struct alcor_dev *dev, uint3
 
 	pthread_mutex_lock(&fake->lock);
 	snprintf(fake->log, sizeof(fake->log), "%s", msg);
+	fake->log_level = level;
 	fake->n_logs++;
 	pthread_mutex_unlock(&fake->lock);
 }
@@ -121,6 +123,7 @@ struct alcor_fake *alcor_fake_new(const char *path, const char *claim)
 	fake->output_room = sizeof(fake->output) - 1;
 	pthread_mutex_init(&fake->lock, NULL);
 	alcor_fake_loop_init(fake);
+	alcor_fake_mem_init(fake);
 	fake->plugin = plugin_load(path);
 	fake->claim = claim_find(fake->plugin, claim);
 	if (fake->plugin->init && fake->plugin->init(&fake->host))
@@ -163,10 +166,15 @@ void alcor_fake_free(struct alcor_fake *fake)
 	alcor_fake_destroy(fake);
 	alcor_fake_virtio_fini(fake);
 	alcor_fake_loop_fini(fake);
+	alcor_fake_mem_fini(fake);
 	if (fake->console.in_fd > 0)
 		close(fake->console.in_fd);
 	if (fake->console.out_fd > 0)
 		close(fake->console.out_fd);
+	for (uint32_t i = 0; i < ALCOR_FAKE_PORTS; i++) {
+		if (fake->ports[i].out_fd > 0)
+			close(fake->ports[i].out_fd);
+	}
 	pthread_mutex_destroy(&fake->lock);
 	free(fake);
 }

@@ -95,16 +95,29 @@ const struct alcor_pci alcor_fake_pci = {
 	.signal = pci_signal,
 };
 
+/* The first port is the one that the test plays the user of. */
+static struct alcor_console_port *port_free(struct alcor_fake *fake, bool stdio)
+{
+	if (!fake->console.open)
+		return &fake->console;
+	for (uint32_t i = 0; i < ALCOR_FAKE_PORTS && !stdio; i++) {
+		if (!fake->ports[i].open)
+			return &fake->ports[i];
+	}
+	return NULL;
+}
+
 static int console_open(struct alcor_dev *dev, int in_fd, int out_fd,
 			const struct alcor_console_ops *ops, void *opaque,
 			struct alcor_console_port **ret_port)
 {
-	struct alcor_console_port *port = &alcor_fake_of(dev)->console;
+	struct alcor_fake *fake = alcor_fake_of(dev);
+	struct alcor_console_port *port = port_free(fake, in_fd < 0 && out_fd < 0);
 
-	if (port->open)
+	if (!port)
 		return -EBUSY;
 	*port = (struct alcor_console_port){
-		.fake = alcor_fake_of(dev),
+		.fake = fake,
 		.ops = ops,
 		.opaque = opaque,
 		.open = true,
@@ -115,11 +128,20 @@ static int console_open(struct alcor_dev *dev, int in_fd, int out_fd,
 	return 0;
 }
 
+static uint32_t port_write(struct alcor_console_port *port, const uint8_t *data, uint32_t len)
+{
+	if (write(port->out_fd, data, len) != (ssize_t)len)
+		alcor_fake_die("console: %s", strerror(errno));
+	return len;
+}
+
 static uint32_t console_write(struct alcor_console_port *port, const uint8_t *data, uint32_t len)
 {
 	struct alcor_fake *fake = port->fake;
 	uint32_t n;
 
+	if (port != &fake->console)
+		return port_write(port, data, len);
 	pthread_mutex_lock(&fake->lock);
 	n = len < fake->output_room ? len : fake->output_room;
 	if (n > sizeof(fake->output) - 1 - fake->output_len)
@@ -130,9 +152,7 @@ static uint32_t console_write(struct alcor_console_port *port, const uint8_t *da
 	fake->n_writes++;
 	port->blocked = n < len;
 	pthread_mutex_unlock(&fake->lock);
-	if (port->out_fd >= 0 && write(port->out_fd, data, n) != (ssize_t)n)
-		alcor_fake_die("console: %s", strerror(errno));
-	return n;
+	return port->out_fd >= 0 ? port_write(port, data, n) : n;
 }
 
 static void console_input_ready(struct alcor_console_port *port)
@@ -191,7 +211,7 @@ static uint32_t vm_n_cpus(struct alcor_dev *dev)
 
 static uint64_t vm_ram_size(struct alcor_dev *dev)
 {
-	return 64ull << 20;
+	return ALCOR_FAKE_RAM;
 }
 
 const struct alcor_vm alcor_fake_vm = {

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pty.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -270,6 +274,108 @@ static void test_standard_streams_have_one_owner(void **state)
 	loop_free(loop);
 }
 
+/* --- the prompt --- */
+
+static void ctl_list(struct vm *vm, void (*print)(void *opaque, const char *text), void *opaque)
+{
+	(void)vm;
+	print(opaque, "a.x 1\n");
+	print(opaque, "a.y 2\n");
+}
+
+static int ctl_get(struct vm *vm, const char *name, char *ret_text, size_t len, struct error *err)
+{
+	(void)vm;
+	if (strcmp(name, "a.x"))
+		return error_set(err, -ENOENT, "no %s", name);
+	snprintf(ret_text, len, "value of %s", name);
+	return 0;
+}
+
+static int ctl_set(struct vm *vm, const char *name, const char *text, struct error *err)
+{
+	(void)vm;
+	return error_set(err, -EPERM, "not %s to %s", name, text);
+}
+
+static const struct vm_ctl_ops test_ctl_ops = { ctl_list, ctl_get, ctl_set };
+
+/* In a child, whose standard input is a terminal: until it is killed. */
+static void serve_prompt(const struct vm_ctl_ops *ctl)
+{
+	struct console_client client = { .ops = &device_ops };
+	struct vm vm = { .ctl = ctl };
+	struct console *console;
+	struct console_port *port;
+	struct error err;
+
+	if (loop_new(&vm.loop) || console_new(&vm, vm.loop, &console) ||
+	    console_open(console, -1, -1, &client, &port) || console_start(console, &err))
+		_exit(1);
+	dprintf(STDOUT_FILENO, "ready");
+	loop_run(vm.loop);
+	_exit(0);
+}
+
+/* What the terminal shows, until @end is seen. */
+static void read_until(int fd, const char *end, char *ret_text, size_t len)
+{
+	size_t n = 0;
+
+	ret_text[0] = '\0';
+	while (!strstr(ret_text, end)) {
+		ssize_t got = read(fd, ret_text + n, len - 1 - n);
+
+		if (got <= 0)
+			fail_msg("'%s' instead of '%s'", ret_text, end);
+		n += (size_t)got;
+		ret_text[n] = '\0';
+	}
+}
+
+static void type_at_prompt(const struct vm_ctl_ops *ctl, const char *keys, const char *shows)
+{
+	char text[4096];
+	int fd, status;
+	pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		serve_prompt(ctl);
+	read_until(fd, "ready", text, sizeof(text));
+	assert_int_equal(write(fd, keys, strlen(keys)), strlen(keys));
+	read_until(fd, shows, text, sizeof(text));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fd);
+}
+
+static void test_prompt_shows_properties(void **state)
+{
+	(void)state;
+	type_at_prompt(&test_ctl_ops,
+		       "\x01"
+		       "clist\r",
+		       "list\r\na.x 1\r\na.y 2\r\n(alcor) ");
+	type_at_prompt(&test_ctl_ops,
+		       "\x01"
+		       "cget a.x\r",
+		       "\r\nvalue of a.x\r\n(alcor) ");
+	type_at_prompt(&test_ctl_ops,
+		       "\x01"
+		       "cget a.z\r",
+		       "\r\nno a.z\r\n(alcor) ");
+	type_at_prompt(&test_ctl_ops,
+		       "\x01"
+		       "cset a.x  1 2\r",
+		       "\r\nnot a.x to 1 2\r\n(alcor) ");
+	/* Without devices there is a prompt, too. */
+	type_at_prompt(NULL,
+		       "\x01"
+		       "clist\rget a.x\r",
+		       "list\r\n(alcor) get a.x\r\ndevices have no properties\r\n(alcor) ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_output_is_bounded_and_drained),
 		cmocka_unit_test(test_stuck_reader_does_not_hold_up_the_end),
 		cmocka_unit_test(test_standard_streams_have_one_owner),
+		cmocka_unit_test(test_prompt_shows_properties),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

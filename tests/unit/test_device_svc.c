@@ -224,6 +224,17 @@ static void test_mem(void **state)
 	assert_string_equal(iov[0].iov_base, "hello");
 	mem->put(script.dev, iov, 1, ALCOR_MEM_READ);
 	assert_int_equal(mem->get(script.dev, TEST_RAM, 1, ALCOR_MEM_WRITE, iov, 2), -EFAULT);
+
+	assert_int_equal(mem->discard(script.dev, 0x1000, 0x1000), 0);
+	assert_int_equal(mem->read(script.dev, 0x1000, text, 6), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(mem->discard(script.dev, TEST_RAM, 0x1000), -EFAULT);
+	assert_int_equal(mem->write(script.dev, 0x1000, "hello", 6), 0);
+	assert_int_equal(mem->get(script.dev, 0x1000, 0x1000, ALCOR_MEM_WRITE, iov, 2), 1);
+	iov[1] = (struct iovec){ text, sizeof(text) };
+	assert_int_equal(mem->discard_iov(script.dev, iov, 2), -EFAULT);
+	assert_string_equal(iov[0].iov_base, "");
+	assert_int_equal(mem->discard_iov(script.dev, NULL, 0), 0);
 }
 
 static void test_vm_facts(void **state)

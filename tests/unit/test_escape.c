@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,7 +15,8 @@
 #include "vm/terminal.h"
 
 struct record {
-	int quits, downs, resets, breaks;
+	int quits, downs, resets, breaks, lists;
+	char got[256], set[256]; /* arguments, in brackets */
 	char printed[2048];
 };
 
@@ -38,6 +40,25 @@ static void on_break(void *opaque)
 	((struct record *)opaque)->breaks++;
 }
 
+static void on_list(void *opaque)
+{
+	((struct record *)opaque)->lists++;
+}
+
+static void on_get(void *opaque, const char *name)
+{
+	struct record *r = opaque;
+
+	snprintf(r->got, sizeof(r->got), "[%s]", name);
+}
+
+static void on_set(void *opaque, const char *name, const char *value)
+{
+	struct record *r = opaque;
+
+	snprintf(r->set, sizeof(r->set), "[%s][%s]", name, value);
+}
+
 static void on_print(void *opaque, const char *text)
 {
 	struct record *r = opaque;
@@ -50,6 +71,9 @@ static const struct escape_ops ops = {
 	.power_down = on_down,
 	.reset = on_reset,
 	.send_break = on_break,
+	.list = on_list,
+	.get = on_get,
+	.set = on_set,
 	.print = on_print,
 };
 
@@ -119,6 +143,61 @@ static void test_prompt_takes_commands(void **state)
 	assert_int_equal(r.quits, 1);
 }
 
+static void test_prompt_takes_arguments(void **state)
+{
+	struct record r = { 0 };
+	struct escape e = { .ops = &ops, .opaque = &r };
+
+	(void)state;
+	feed(&e,
+	     "\x01"
+	     "c list \rget  balloon0.target \rset balloon0.target  256M\r",
+	     "");
+	assert_int_equal(r.lists, 1);
+	assert_string_equal(r.got, "[balloon0.target]");
+	assert_string_equal(r.set, "[balloon0.target][256M]");
+	feed(&e, "set a.b  two  words \r", "");
+	assert_string_equal(r.set, "[a.b][two  words]");
+	assert_null(strstr(r.printed, "usage"));
+	assert_null(strstr(r.printed, "no such"));
+}
+
+static void test_prompt_refuses_wrong_arguments(void **state)
+{
+	static const struct {
+		const char *line, *says;
+	} cases[] = {
+		{ "get\r", "usage: get ID.NAME\n" },
+		{ "get a.b c\r", "usage: get ID.NAME\n" },
+		{ "set\r", "usage: set ID.NAME VALUE\n" },
+		{ "set a.b\r", "usage: set ID.NAME VALUE\n" },
+		{ "set a.b \r", "usage: set ID.NAME VALUE\n" },
+		{ "quit now\r", "no such command" },
+		{ "list all\r", "no such command" },
+		{ "gets a.b\r", "no such command" },
+		{ "help\r", "set ID.NAME VALUE  change" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct record r = { 0 };
+		struct escape e = { .ops = &ops, .opaque = &r, .monitor = true };
+
+		feed(&e, cases[i].line, "");
+		if (!strstr(r.printed, cases[i].says))
+			fail_msg("'%s' says '%s'", cases[i].line, r.printed);
+		assert_int_equal(r.quits + r.lists, 0);
+		assert_string_equal(r.got, "");
+		assert_string_equal(r.set, "");
+	}
+	/* Blanks alone are nothing. */
+	struct record r = { 0 };
+	struct escape e = { .ops = &ops, .opaque = &r, .monitor = true };
+
+	feed(&e, "   \r \r\r", "");
+	assert_null(strstr(r.printed, "no such"));
+}
+
 static void test_prompt_line_is_bounded(void **state)
 {
 	struct record r = { 0 };
@@ -132,6 +211,7 @@ static void test_prompt_line_is_bounded(void **state)
 	     "\x01"
 	     "c",
 	     "");
+	feed(&e, line, "");
 	feed(&e, line, "");
 	assert_true(e.line_len < sizeof(e.line));
 	feed(&e, "\r", "");
@@ -214,6 +294,8 @@ int main(void)
 		cmocka_unit_test(test_plain_input_passes),
 		cmocka_unit_test(test_keys_after_ctrl_a),
 		cmocka_unit_test(test_prompt_takes_commands),
+		cmocka_unit_test(test_prompt_takes_arguments),
+		cmocka_unit_test(test_prompt_refuses_wrong_arguments),
 		cmocka_unit_test(test_prompt_line_is_bounded),
 		cmocka_unit_test(test_terminal_is_restored),
 		cmocka_unit_test(test_terminal_is_restored_by_a_crash),

@@ -247,6 +247,105 @@ static void test_shared_anonymous_memory_clears(void **state)
 	assert_clear_works(f->mem);
 }
 
+/* Bytes of [gpa, gpa + len) that the host has pages for; what the mapping itself holds. */
+static uint64_t resident(struct mem *mem, uint64_t gpa, uint64_t len)
+{
+	unsigned char pages[1024];
+	uint64_t page = (uint64_t)getpagesize(), n = 0;
+
+	assert_true(len / page <= sizeof(pages));
+	assert_int_equal(mincore(mem_ptr(mem, gpa, len), len, pages), 0);
+	for (uint64_t i = 0; i < len / page; i++)
+		n += pages[i] & 1;
+	return n * page;
+}
+
+static void fill(struct mem *mem, uint64_t gpa, uint64_t len)
+{
+	memset(mem_ptr(mem, gpa, len), 0x5a, len);
+	assert_int_equal(resident(mem, gpa, len), len);
+}
+
+static void test_discard_gives_pages_back(void **state)
+{
+	static const struct mem_config cases[] = {
+		{ .size = 2 * MIB },
+		{ .size = 2 * MIB, .shared = true },
+		{ .size = 2 * MIB, .backend = MEM_MEMFD },
+		{ .size = 2 * MIB, .backend = MEM_FILE, .shared = true },
+	};
+	struct fixture *f = *state;
+	uint64_t page = (uint64_t)getpagesize();
+	unsigned i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mem_config config = cases[i];
+		uint8_t *host;
+
+		config.path = f->path;
+		assert_int_equal(add_ram(f, &config), 0);
+		host = mem_ptr(f->mem, 0, 2 * MIB);
+		fill(f->mem, 0, 2 * MIB);
+		assert_int_equal(mem_discard(f->mem, 8 * page, 4 * page), 0);
+		assert_int_equal(resident(f->mem, 0, 2 * MIB), 2 * MIB - 4 * page);
+		assert_int_equal(resident(f->mem, 8 * page, 4 * page), 0);
+		assert_int_equal(host[8 * page - 1], 0x5a);
+		assert_int_equal(host[12 * page], 0x5a);
+		assert_int_equal(host[8 * page], 0);
+		/* The same through the host's address. */
+		assert_int_equal(mem_discard_host(f->mem, host + 20 * page, page), 0);
+		assert_int_equal(resident(f->mem, 20 * page, page), 0);
+		mem_free(f->mem);
+		assert_int_equal(mem_new(&f->hv, &f->mem), 0);
+	}
+}
+
+static void test_discard_takes_whole_pages_only(void **state)
+{
+	struct fixture *f = *state;
+	struct mem_config config = { .size = MIB };
+	uint64_t page = (uint64_t)getpagesize();
+
+	assert_int_equal(add_ram(f, &config), 0);
+	fill(f->mem, 0, MIB);
+	assert_int_equal(mem_discard(f->mem, page, 0), 0);
+	assert_int_equal(mem_discard(f->mem, page + 1, page), 0);
+	assert_int_equal(mem_discard(f->mem, page, page - 1), 0);
+	assert_int_equal(mem_discard(f->mem, 2 * page - 1, 2), 0);
+	assert_int_equal(resident(f->mem, 0, MIB), MIB);
+	assert_int_equal(mem_discard(f->mem, page - 1, page + 2), 0);
+	assert_int_equal(resident(f->mem, 0, MIB), MIB - page);
+	assert_int_equal(((uint8_t *)mem_ptr(f->mem, page - 1, 1))[0], 0x5a);
+	assert_int_equal(((uint8_t *)mem_ptr(f->mem, 2 * page, 1))[0], 0x5a);
+}
+
+static void test_discard_outside_of_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct mem_config config = { .size = 4 * MIB };
+	uint8_t *host;
+
+	assert_int_equal(mem_discard(f->mem, 0, 4096), -EFAULT);
+	assert_int_equal(mem_add_ram(f->mem, &config, 3 * MIB, MAX_GPA, &f->err), 0);
+	host = mem_ptr(f->mem, 0, 1);
+	fill(f->mem, 0, 3 * MIB);
+	assert_int_equal(mem_discard(f->mem, 3 * MIB, 4096), -EFAULT);
+	assert_int_equal(mem_discard(f->mem, 3 * MIB - 4096, 8192), -EFAULT);
+	assert_int_equal(mem_discard(f->mem, 4 * GIB - 4096, 8192), -EFAULT);
+	assert_int_equal(mem_discard(f->mem, 4 * GIB, MIB + 1), -EFAULT);
+	assert_int_equal(mem_discard(f->mem, 0, UINT64_MAX), -EFAULT);
+	assert_int_equal(mem_discard(f->mem, UINT64_MAX - 4095, 8192), -EFAULT);
+	assert_int_equal(mem_discard_host(f->mem, host - 4096, 4096), -EFAULT);
+	assert_int_equal(mem_discard_host(f->mem, host, 4 * MIB + 1), -EFAULT);
+	assert_int_equal(mem_discard_host(f->mem, host + 4096, UINT64_MAX - 4095), -EFAULT);
+	assert_int_equal(mem_discard_host(f->mem, NULL, 4096), -EFAULT);
+	assert_int_equal(resident(f->mem, 0, 3 * MIB), 3 * MIB);
+	/* The high region is there, too. */
+	fill(f->mem, 4 * GIB, MIB);
+	assert_int_equal(mem_discard(f->mem, 4 * GIB, MIB), 0);
+	assert_int_equal(resident(f->mem, 4 * GIB, MIB), 0);
+}
+
 static void test_prefault_makes_memory_resident(void **state)
 {
 	struct fixture *f = *state;
@@ -308,6 +407,21 @@ static void test_private_file_is_extended_but_not_written(void **state)
 	assert_string_equal(buf, "content");
 	/* Whoever got the descriptor would not see what the guest writes. */
 	assert_int_equal(mem_region_at(f->mem, 0)->fd, -1);
+}
+
+/* Its old content must not come back. */
+static void test_private_file_is_not_discarded(void **state)
+{
+	struct fixture *f = *state;
+	struct mem_config config = { .size = MIB, .backend = MEM_FILE, .path = f->path };
+	char buf[8] = "";
+
+	write_file(f->path, "content");
+	assert_int_equal(add_ram(f, &config), 0);
+	assert_int_equal(mem_write(f->mem, 0, "written", 8), 0);
+	assert_int_equal(mem_discard(f->mem, 0, MIB), 0);
+	assert_int_equal(mem_read(f->mem, 0, buf, 8), 0);
+	assert_string_equal(buf, "written");
 }
 
 static void test_longer_file_keeps_its_length(void **state)
@@ -445,9 +559,13 @@ int main(void)
 		TEST(test_memfd_is_shared),
 		TEST(test_anonymous_memory_clears),
 		TEST(test_shared_anonymous_memory_clears),
+		TEST(test_discard_gives_pages_back),
+		TEST(test_discard_takes_whole_pages_only),
+		TEST(test_discard_outside_of_memory),
 		TEST(test_prefault_makes_memory_resident),
 		TEST(test_file_is_created_and_shared),
 		TEST(test_private_file_is_extended_but_not_written),
+		TEST(test_private_file_is_not_discarded),
 		TEST(test_longer_file_keeps_its_length),
 		TEST(test_file_errors_name_the_file),
 		TEST(test_hugepage_errors_say_the_cure),

@@ -25,6 +25,13 @@ struct alcor_mem {
 	int (*get)(struct alcor_dev *dev, uint64_t gpa, uint64_t len, uint32_t access,
 		   struct iovec *ret_iov, uint32_t max);
 	void (*put)(struct alcor_dev *dev, const struct iovec *iov, uint32_t n, uint32_t access);
+	/* [any] Gives the host's memory behind a range back: its content is zero or unspecified until
+	 * it is written again. Only whole pages of the host are given, what they leave over at either
+	 * end keeps its content. -EFAULT where a byte is not RAM; other errors where this host or its
+	 * kind of memory cannot do it. The second takes elements that get() or a request of
+	 * <alcor/virtio.h> gave, and is not undone where a later element fails. */
+	int (*discard)(struct alcor_dev *dev, uint64_t gpa, uint64_t len);
+	int (*discard_iov)(struct alcor_dev *dev, const struct iovec *iov, uint32_t n);
 };
 
 #endif
