@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The console plugin: COM1, and where its bytes go. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <alcor/acpi.h>
-#include <alcor/cfg.h>
-#include <alcor/console.h>
 #include <alcor/io.h>
 #include <alcor/loop.h>
 #include <alcor/plugin.h>
 
+#include "../common/sink.h"
 #include "uart.h"
 
 #define COM1_PORT 0x3f8
@@ -23,9 +20,8 @@
 struct console_dev {
 	struct alcor_dev *dev;
 	const struct alcor_io *io;
-	const struct alcor_console *console;
 	const struct alcor_loop *loop;
-	struct alcor_console_port *port; /* NULL: output goes nowhere */
+	struct sink *sink;
 	struct alcor_timer *timer;
 	struct uart uart;
 };
@@ -34,7 +30,7 @@ static uint32_t backend_write(void *opaque, const uint8_t *data, uint32_t len)
 {
 	struct console_dev *con = opaque;
 
-	return con->port ? con->console->write(con->port, data, len) : len;
+	return sink_write(con->sink, data, len);
 }
 
 static void backend_flush_later(void *opaque)
@@ -48,7 +44,7 @@ static void backend_input_ready(void *opaque)
 {
 	struct console_dev *con = opaque;
 
-	con->console->input_ready(con->port);
+	sink_input_ready(con->sink);
 }
 
 static void backend_irq(void *opaque, bool level)
@@ -79,7 +75,7 @@ static void console_input_break(void *opaque)
 	uart_break(&con->uart);
 }
 
-/* Timer, and the port when it has room again. */
+/* Timer, and the sink when it has room again. */
 static void console_flush(void *opaque)
 {
 	struct console_dev *con = opaque;
@@ -87,8 +83,7 @@ static void console_flush(void *opaque)
 	uart_flush(&con->uart);
 }
 
-static const struct alcor_console_ops console_port_ops = {
-	.struct_size = sizeof(console_port_ops),
+static const struct sink_ops console_sink_ops = {
 	.input = console_input,
 	.input_break = console_input_break,
 	.output_ready = console_flush,
@@ -127,9 +122,8 @@ static int console_new(struct alcor_dev *dev, struct console_dev **ret_con)
 		return alcor_error(dev, -ENOMEM, "out of memory");
 	con->dev = dev;
 	con->io = alcor_service(dev, ALCOR_IO_ID);
-	con->console = alcor_service(dev, ALCOR_CONSOLE_ID);
 	con->loop = alcor_service(dev, ALCOR_LOOP_ID);
-	if (!con->io || !con->console || !con->loop) {
+	if (!con->io || !con->loop) {
 		free(con);
 		return alcor_error(dev, -ENOTSUP, "this machine has no I/O ports");
 	}
@@ -140,69 +134,45 @@ static int console_new(struct alcor_dev *dev, struct console_dev **ret_con)
 	return 0;
 }
 
-static int null_create(struct alcor_dev *dev, void **ret_priv)
+static int create_on(struct alcor_dev *dev, enum sink_kind kind, void **ret_priv)
 {
-	struct console_dev *con;
+	struct console_dev *con = NULL;
 	int ret = console_new(dev, &con);
 
-	if (!ret)
-		*ret_priv = con;
-	return ret;
+	if (ret)
+		return ret;
+	ret = sink_open_params(dev, kind, &console_sink_ops, con, &con->sink);
+	if (ret) {
+		free(con);
+		return ret;
+	}
+	*ret_priv = con;
+	return 0;
 }
 
 static int stdio_create(struct alcor_dev *dev, void **ret_priv)
 {
-	struct console_dev *con;
-	int ret = console_new(dev, &con);
-
-	if (ret)
-		return ret;
-	ret = con->console->open(dev, -1, -1, &console_port_ops, con, &con->port);
-	if (ret) {
-		free(con);
-		return alcor_error(dev, ret, "%s",
-				   ret == -EBUSY ? "another device has the terminal" :
-						   strerror(-ret));
-	}
-	*ret_priv = con;
-	return 0;
+	return create_on(dev, SINK_STDIO, ret_priv);
 }
 
-/* O_NONBLOCK: a pipe nobody reads is an error and not a wait. */
-static int log_open(struct alcor_dev *dev)
+static int file_create(struct alcor_dev *dev, void **ret_priv)
 {
-	const struct alcor_cfg *cfg = alcor_service(dev, ALCOR_CFG_ID);
-	int flags = cfg->u64(dev, "append") ? O_APPEND : O_TRUNC;
-	int fd = open(cfg->str(dev, "path", 0),
-		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, 0644);
-
-	if (fd < 0)
-		return alcor_error(dev, -errno, "open: %s",
-				   errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
-	fcntl(fd, F_SETFL, flags & O_APPEND);
-	return fd;
+	return create_on(dev, SINK_FILE, ret_priv);
 }
 
-static int log_create(struct alcor_dev *dev, void **ret_priv)
+static int null_create(struct alcor_dev *dev, void **ret_priv)
 {
-	struct console_dev *con;
-	int ret = console_new(dev, &con), fd;
+	return create_on(dev, SINK_NULL, ret_priv);
+}
 
-	if (ret)
-		return ret;
-	fd = log_open(dev);
-	if (fd < 0) {
-		free(con);
-		return fd;
-	}
-	ret = con->console->open(dev, -1, fd, &console_port_ops, con, &con->port);
-	close(fd);
-	if (ret) {
-		free(con);
-		return alcor_error(dev, ret, "open: %s", strerror(-ret));
-	}
-	*ret_priv = con;
-	return 0;
+static int pty_create(struct alcor_dev *dev, void **ret_priv)
+{
+	return create_on(dev, SINK_PTY, ret_priv);
+}
+
+static int socket_create(struct alcor_dev *dev, void **ret_priv)
+{
+	return create_on(dev, SINK_SOCKET, ret_priv);
 }
 
 static int console_realize(void *priv)
@@ -258,6 +228,7 @@ static void console_destroy(void *priv)
 
 	if (con->uart.out_len)
 		backend_write(con, con->uart.out, con->uart.out_len);
+	sink_close(con->sink);
 	free(con);
 }
 
@@ -269,36 +240,29 @@ static void console_destroy(void *priv)
 	}
 
 static const struct alcor_dev_ops stdio_ops = CONSOLE_OPS(stdio_create);
-static const struct alcor_dev_ops log_ops = CONSOLE_OPS(log_create);
+static const struct alcor_dev_ops file_ops = CONSOLE_OPS(file_create);
 static const struct alcor_dev_ops null_ops = CONSOLE_OPS(null_create);
+static const struct alcor_dev_ops pty_ops = CONSOLE_OPS(pty_create);
+static const struct alcor_dev_ops socket_ops = CONSOLE_OPS(socket_create);
 
-static const struct alcor_param log_params[] = {
-	{ .name = "path",
-	  .help = "file to write to, created if absent",
-	  .type = ALCOR_PARAM_PATH,
-	  .flags = ALCOR_PARAM_REQUIRED | ALCOR_PARAM_POSITIONAL },
-	{ .name = "append",
-	  .help = "keep what is in the file",
-	  .type = ALCOR_PARAM_BOOL,
-	  .dflt = "off" },
-};
+static const struct alcor_param file_params[] = { SINK_FILE_PARAMS };
+static const struct alcor_param pty_params[] = { SINK_PTY_PARAMS };
+static const struct alcor_param socket_params[] = { SINK_SOCKET_PARAMS };
+
+#define CLAIM(keyword_, ops_, summary_) \
+	.dev_class = "console", .keyword = (keyword_), .ops = (ops_), .summary = (summary_)
+#define PARAMS(table)                                                    \
+	.params = (table), .n_params = sizeof(table) / sizeof(*(table)), \
+	.param_size = sizeof(struct alcor_param)
 
 static const struct alcor_claim claims[] = {
-	{ .dev_class = "console",
-	  .keyword = "stdio",
-	  .ops = &stdio_ops,
-	  .summary = "serial port on standard input and output" },
-	{ .dev_class = "console",
-	  .keyword = "log",
-	  .ops = &log_ops,
-	  .summary = "serial port whose output goes to a file",
-	  .params = log_params,
-	  .n_params = sizeof(log_params) / sizeof(log_params[0]),
-	  .param_size = sizeof(struct alcor_param) },
-	{ .dev_class = "console",
-	  .keyword = "null",
-	  .ops = &null_ops,
-	  .summary = "serial port whose output goes nowhere" },
+	{ CLAIM("stdio", &stdio_ops, "serial port on standard input and output") },
+	{ CLAIM("file", &file_ops, "serial port whose output goes to a file"),
+	  PARAMS(file_params) },
+	{ CLAIM("log", &file_ops, "as file"), PARAMS(file_params) },
+	{ CLAIM("null", &null_ops, "serial port whose output goes nowhere") },
+	{ CLAIM("pty", &pty_ops, "serial port on a pseudo-terminal"), PARAMS(pty_params) },
+	{ CLAIM("socket", &socket_ops, "serial port on a Unix socket"), PARAMS(socket_params) },
 };
 
 static const struct alcor_plugin plugin = {
@@ -323,6 +287,10 @@ ALCOR_PLUGIN_NOTE("name=uart\0"
 		  "license=Apache-2.0\0"
 		  "abi=" ALCOR_ABI_STRING "\0"
 		  "claim=console/stdio\0"
+		  "claim=console/file\0"
 		  "claim=console/log\0"
 		  "claim=console/null\0"
-		  "needs=fs.write\0");
+		  "claim=console/pty\0"
+		  "claim=console/socket\0"
+		  "needs=fs.write\0"
+		  "needs=net.socket\0");

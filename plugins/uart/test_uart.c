@@ -418,7 +418,7 @@ static void test_log_file(void **state)
 
 	memset(text, 0, sizeof(text));
 	snprintf(params, sizeof(params), "path=%s", path);
-	assert_int_equal(open_device("console/log", params), 0);
+	assert_int_equal(open_device("console/file", params), 0);
 	print("new\n");
 	alcor_fake_free(fake);
 	assert_int_equal(pread(fd, text, sizeof(text), 0), 4);
