@@ -209,17 +209,20 @@ KERNELS = [
 ]
 
 DEVICES = [
-    bad_option("class-net", "--net tap,if=t0: no plugin serves the class 'net'",
-               "--net", "tap,if=t0"),
-    bad_option("class-net-bare", "--net if_name=t0: no plugin serves the class 'net'",
-               "--net", "if_name=t0"),
-    bad_option("class-fs", "--fs vu,socket=/s,tag=t: no plugin serves the class 'fs'",
+    bad_option("net-key", "--net tap,mca=1: unknown key 'mca' for net/tap, at column 5; did you "
+               "mean 'mac'?", "--net", "tap,mca=1"),
+    bad_option("net-bare-value", "--net if_name=t0,mtu=1: key 'mtu', column 16: 1 is below the "
+               "minimum, 68", "--net", "if_name=t0,mtu=1"),
+    bad_option("class-fs", "--fs vu,socket=/s,tag=t: no plugin serves 'vu' of class fs",
                "--fs", "vu,socket=/s,tag=t"),
-    bad_option("class-vsock", "--vsock vhost,cid=3: no plugin serves the class 'vsock'",
+    bad_option("class-vsock", "--vsock vhost,cid=3: no plugin serves 'vhost' of class vsock",
                "--vsock", "vhost,cid=3"),
     bad_option("class-vsock-twice", "--vsock is given twice", "--vsock", "a", "--vsock", "b"),
-    bad_option("class-balloon", "--balloon : no plugin serves the class 'balloon'",
-               "--balloon", ""),
+    bad_option("balloon-key", "--balloon targt=1G: unknown key 'targt' for balloon/virtio, at "
+               "column 1; did you mean 'target'?", "--balloon", "targt=1G"),
+    bad_option("balloon-value", "--balloon virtio,stats=100000: key 'stats', column 14: 100000 is "
+               "above the maximum, 86400",
+               "--balloon", "virtio,stats=100000"),
     bad_option("class-fw-cfg", "--fw-cfg name=a,string=b: no plugin serves the class 'fw-cfg'",
                "--fw-cfg", "name=a,string=b"),
     bad_option("class-vfio", "--vfio-cdev path=/v: no plugin serves the class 'vfio'",

@@ -203,3 +203,5 @@ for _packed, _queues, _api in itertools.product(("off", "on"), (1, 4), ("io_urin
 case("integrity-4cpu", packed="on", queues=4, api="io_uring", direct="off", cpus=4)(integrity)
 case("integrity-direct", packed="off", queues=1, api="io_uring", direct="on")(integrity)
 case("durable-direct", packed="on", queues=1, api="threads", direct="on")(durable)
+
+import cases_virtio  # noqa: E402,F401  registers its tests, with what is above

@@ -23,10 +23,14 @@ CACHE = os.environ.get("ALCOR_CACHE") or os.path.join(REPO, ".cache")
 GUEST_KERNELS = ("6.1", "6.12")
 
 GUEST_EARLY_MODULES = ("virtio_pci", "virtio_blk", "ext4")
-GUEST_LATE_MODULES = ("virtio-rng", "evdev", "button", "pvpanic-pci", "virtio_net")
+GUEST_LATE_MODULES = ("virtio-rng", "evdev", "button", "pvpanic-pci")
+# Loaded by `load NAME` in the tests that need them.
+GUEST_TEST_MODULES = {"net": ("virtio_net",), "balloon": ("virtio_balloon",),
+                      "console": ("virtio_console",), "fs": ("virtiofs",),
+                      "vsock": ("vmw_vsock_virtio_transport",)}
 L1_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic",
-              "ext4", "ccp", "irqbypass", "kvm", "kvm-amd", "kvm-intel")
-GUEST_TOOLS = ("/usr/bin/fio", "/usr/sbin/blkdiscard")
+              "ext4", "tun", "ccp", "irqbypass", "kvm", "kvm-amd", "kvm-intel")
+GUEST_TOOLS = ("/usr/bin/fio", "/usr/bin/socat", "/usr/sbin/blkdiscard")
 PYTHON = "/usr/bin/python3"
 PYTHON_LEAVE_OUT = ("test", "tests", "idlelib", "lib2to3", "tkinter", "ensurepip", "distutils",
                     "pydoc_data", "turtledemo", "venv", "unittest", "dist-packages")
@@ -191,6 +195,11 @@ def build_guest_root(kernel, path):
         for name, data in kernel.numbered_modules(GUEST_LATE_MODULES):
             with open(os.path.join(tree, "modules", name), "wb") as f:
                 f.write(data)
+        for test, names in GUEST_TEST_MODULES.items():
+            os.mkdir(os.path.join(tree, "modules", test))
+            for name, data in kernel.numbered_modules(names):
+                with open(os.path.join(tree, "modules", test, name), "wb") as f:
+                    f.write(data)
         shutil.copy(os.path.join(HERE, "guest", "init"), os.path.join(tree, "sbin", "init"))
         shutil.copytree(os.path.join(HERE, "guest", "tests"), os.path.join(tree, "tests"))
         shutil.copytree(os.path.join(HERE, "guest", "acpi"), os.path.join(tree, "etc", "acpi"))
