@@ -64,15 +64,15 @@ def net_user(t, packed):
     finish(guest)
 
 
-@case("net-tap", only_alcor=True)
-def net_tap(t):
+def net_tap_with(t, options, tap, cpus=1):
     if os.geteuid() != 0:
         raise Failed("making a tap needs root")
     data = random_file(t, 8 * MIB)
-    guest = t.boot("net", "10.77.0.2/24", "10.77.0.1", "8000", options=[
-        "--net", "tap,if=labtap0,mtu=1500"])
+    guest = t.boot("net", "10.77.0.2/24", "10.77.0.1", "8000", cpus=cpus,
+                   options=["--net", f"tap,{options}"])
     guest.expect("^guest: ready$", BOOT)
-    for words in ("addr add 10.77.0.1/24 dev labtap0", "link set labtap0 up"):
+    mtu = re.search(r"mtu=(\d+)", options).group(1)
+    for words in (f"addr add 10.77.0.1/24 dev {tap}", f"link set {tap} mtu {mtu} up"):
         subprocess.run(["ip", *words.split()], check=True)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=t.folder)
     handler.log_message = lambda *_: None
@@ -86,8 +86,18 @@ def net_tap(t):
     fetch("http://10.77.0.2:8080/data", got)
     guest.type("\n")
     finish(guest)
-    if os.path.exists("/sys/class/net/labtap0"):
+    if os.path.exists(f"/sys/class/net/{tap}"):
         raise Failed("the tap is still there")
+
+
+@case("net-tap", only_alcor=True)
+def net_tap(t):
+    net_tap_with(t, "if=labtap0,mtu=1500", "labtap0")
+
+
+@case("net-tap-jumbo-queues", only_alcor=True)
+def net_tap_jumbo(t):
+    net_tap_with(t, "if=labtap1,mtu=9000,queue_pairs=2", "labtap1", cpus=2)
 
 
 def tree_of(root):
@@ -238,3 +248,50 @@ def virtio_console(t):
         text = f.read()
     if b"written to hvc0" not in text or text.count(b"\n") < 200:
         raise Failed(f"hvc0 has {text[-200:]!r}")
+
+
+@case("vsock-parallel", only_alcor=True)
+def vsock_parallel(t):
+    path = os.path.join(t.folder, "vsock")
+    guest = t.boot("vsock-parallel", options=["--vsock", f"uds,cid=3,path={path}"])
+    guest.expect("^guest: listening$", BOOT)
+    wrong = {}
+
+    def stream(number):
+        start = time.monotonic()
+        try:
+            echo(number)
+        except (OSError, Failed) as error:
+            wrong[number] = f"{error} after {time.monotonic() - start:.0f} s"
+
+    def echo(number):
+        data = bytes([number]) * MIB
+        client = connect_vsock(path, 5000)
+        sender = threading.Thread(target=lambda: (client.sendall(data),
+                                                  client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = read_all(client)
+        sender.join()
+        if got != data:
+            raise Failed(f"{len(got)} of {len(data)} bytes came back, or other ones")
+
+    # one that never reads and one that leaves: the others must not notice
+    stuck, gone = connect_vsock(path, 5000), connect_vsock(path, 5000)
+    stuck.setblocking(False)
+    try:
+        while stuck.send(bytes(65536)):
+            pass
+    except BlockingIOError:
+        pass
+    gone.sendall(b"x" * 1000)
+    gone.close()
+    threads = [threading.Thread(target=stream, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stuck.close()
+    if wrong:
+        raise Failed(f"streams: {wrong}")
+    guest.type("\n")
+    finish(guest)

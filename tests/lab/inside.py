@@ -18,11 +18,12 @@ import cases
 import vmm
 
 # Nested virtualisation under TCG makes a guest's kernel fail now and then, whatever the VMM: it loses
-# a port access (the first of these lines), or hands the guest a register of the outer system's
-# kernel. A failed test is repeated when a guest's kernel crashed in it, and counted; a test that
-# goes on failing fails.
+# a port access (the first of these lines), hands the guest a register of the outer system's kernel,
+# or leaves a processor standing. A failed test is repeated when a guest's kernel reported such a
+# thing in it, and counted; a test that goes on failing fails.
 TCG_SIGNATURE = "PCI: Fatal: No config space access function found"
-TCG_SIGNS = (TCG_SIGNATURE, "Kernel panic - not syncing", "BUG: ", "Oops: ")
+TCG_SIGNS = (TCG_SIGNATURE, "Kernel panic - not syncing", "BUG: ", "Oops: ",
+             "rcu_preempt detected stalls", "rcu_sched detected stalls")
 TCG_STATUSES = (3, 5, 6)    # of alcor: reset (by panic=-1), triple fault, KVM gave up
 TCG_REPEATS = 3
 
