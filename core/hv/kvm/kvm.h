@@ -25,7 +25,8 @@
 
 struct hv_vm {
 	int dev_fd, fd;
-	size_t run_size; /* of the shared run area of a vCPU */
+	size_t run_size;	  /* of the shared run area of a vCPU */
+	struct kvm_cpuid2 *cpuid; /* what KVM offers: asked once, constant from then on */
 
 	pthread_mutex_t route_lock; /* all below */
 	bool gsi_used[KVM_GSI_MAX];
@@ -48,5 +49,6 @@ int kvm_ioctl(int fd, unsigned long request, void *arg);
 int kvm_check_extension(const struct hv_vm *vm, int cap);
 
 int kvm_irq_init(struct hv_vm *vm);
+int kvm_cpuid_init(struct hv_vm *vm);
 
 #endif

@@ -118,6 +118,9 @@ static int setup_vm(struct hv_vm *vm, struct error *err)
 	r = kvm_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	if (r < 0)
 		return error_errno(err, r, "KVM_SET_IDENTITY_MAP_ADDR");
+	r = kvm_cpuid_init(vm);
+	if (r < 0)
+		return error_errno(err, r, "KVM_GET_SUPPORTED_CPUID");
 	return 0;
 }
 
@@ -169,6 +172,7 @@ void hv_vm_destroy(struct hv_vm *vm)
 	if (vm->dev_fd >= 0)
 		close(vm->dev_fd);
 	pthread_mutex_destroy(&vm->route_lock);
+	free(vm->cpuid);
 	free(vm);
 }
 

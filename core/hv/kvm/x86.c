@@ -13,7 +13,7 @@
 #define CPUID_TSC_DEADLINE (1u << 24) /* leaf 1, ECX */
 #define CPUID_X2APIC	   (1u << 21)
 
-static int get_supported(struct hv_vm *vm, struct kvm_cpuid2 **ret_table)
+int kvm_cpuid_init(struct hv_vm *vm)
 {
 	CLEANUP_FREE struct kvm_cpuid2 *table = NULL;
 	int r;
@@ -25,19 +25,15 @@ static int get_supported(struct hv_vm *vm, struct kvm_cpuid2 **ret_table)
 	r = kvm_ioctl(vm->dev_fd, KVM_GET_SUPPORTED_CPUID, table);
 	if (r < 0)
 		return r;
-	*ret_table = TAKE_PTR(table);
+	vm->cpuid = TAKE_PTR(table);
 	return 0;
 }
 
 int hv_x86_supported_cpuid(struct hv_vm *vm, struct hv_cpuid **ret_leaves, unsigned *ret_n)
 {
-	CLEANUP_FREE struct kvm_cpuid2 *table = NULL;
+	const struct kvm_cpuid2 *table = vm->cpuid;
 	struct hv_cpuid *leaves;
-	int r;
 
-	r = get_supported(vm, &table);
-	if (r < 0)
-		return r;
 	leaves = calloc(table->nent ? table->nent : 1, sizeof(*leaves));
 	if (!leaves)
 		return -ENOMEM;
@@ -87,10 +83,8 @@ int hv_x86_set_cpuid(struct hv_vcpu *vcpu, const struct hv_cpuid *leaves, unsign
 
 unsigned hv_x86_phys_bits(const struct hv_vm *vm)
 {
-	CLEANUP_FREE struct kvm_cpuid2 *table = NULL;
+	const struct kvm_cpuid2 *table = vm->cpuid;
 
-	if (get_supported((struct hv_vm *)vm, &table) < 0)
-		return 36;
 	for (unsigned i = 0; i < table->nent; i++)
 		if (table->entries[i].function == 0x80000008)
 			return table->entries[i].eax & 0xff;
